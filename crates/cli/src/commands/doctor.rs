@@ -1,0 +1,133 @@
+//! `sona doctor`
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use sona_engine::MODEL_NAME;
+use sona_engine::artifact::Artifact;
+use sona_server::Server;
+use sona_store::{Blobs, Store};
+
+use crate::config::Config;
+use crate::output::{Exit, say, say_json};
+
+/// Written, read and deleted to see whether blobs work.
+const PROBE: &str = "doctor/probe";
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Exits with 0 if everything is well, 1 if something is not.
+
+Examples:
+  sona doctor
+  sona --config /etc/sona.toml doctor --json")]
+pub(crate) struct Args {
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// One thing looked at.
+#[derive(Debug, Serialize)]
+struct Finding {
+    check: &'static str,
+    ok: bool,
+    detail: String,
+}
+
+pub(crate) async fn run(config: &Config, args: &Args) -> anyhow::Result<Exit> {
+    let findings = examine(config).await;
+    let well = findings.iter().all(|finding| finding.ok);
+    if args.json {
+        say_json(&serde_json::json!({"ok": well, "checks": findings}))?;
+    } else {
+        for Finding { check, ok, detail } in &findings {
+            say(format!("{} {check:<10} {detail}", if *ok { "ok  " } else { "FAIL" }))?;
+        }
+    }
+    Ok(if well { Exit::Done } else { Exit::Failed })
+}
+
+async fn examine(config: &Config) -> Vec<Finding> {
+    let mut findings = vec![finding("config", Ok("valid".to_owned()))];
+    let blobs = sona_store::blobs::open_blobs(&config.storage.blobs).await;
+    findings.push(finding("blobs", check_blobs(blobs.as_ref().ok(), blobs.as_ref().err()).await));
+    match sona_store::open(&config.storage.database).await {
+        Err(error) => {
+            findings.push(finding("database", Err(format!("{error}; check storage.database"))))
+        }
+        Ok(store) => {
+            findings.push(finding("database", check_database(&*store).await));
+            if let Ok(blobs) = &blobs {
+                findings.push(finding("model", check_model(&*store, &**blobs).await));
+            }
+            store.close().await;
+        }
+    }
+    findings.push(finding("port", check_port(config).await));
+    findings
+}
+
+fn finding(check: &'static str, result: Result<String, String>) -> Finding {
+    let ok = result.is_ok();
+    Finding { check, ok, detail: result.unwrap_or_else(|problem| problem) }
+}
+
+async fn check_blobs(
+    blobs: Option<&Arc<dyn Blobs>>,
+    error: Option<&sona_store::Error>,
+) -> Result<String, String> {
+    let Some(blobs) = blobs else {
+        return Err(error.map(ToString::to_string).unwrap_or_default());
+    };
+    let probe = async {
+        blobs.put(PROBE, "probe".into()).await?;
+        let read = blobs.get(PROBE).await?;
+        blobs.delete(PROBE).await?;
+        Ok::<_, sona_store::Error>(read)
+    };
+    match probe.await {
+        Ok(Some(read)) if &*read == b"probe" => Ok("written, read and deleted".to_owned()),
+        Ok(_) => Err("what was written is not what was read; check storage.blobs".to_owned()),
+        Err(error) => Err(format!("{error}; check storage.blobs and the folder's permissions")),
+    }
+}
+
+async fn check_database(store: &dyn Store) -> Result<String, String> {
+    let facts = async {
+        store.ping().await?;
+        let migrations = store.migrations().await?.len();
+        Ok::<_, sona_store::Error>((migrations, store.head().await?, store.count_users().await?))
+    };
+    let (migrations, head, users) = facts.await.map_err(|error| error.to_string())?;
+    let name = store.describe();
+    Ok(format!("{name}, {migrations} migrations, {} events logged, {users} users", head.0))
+}
+
+async fn check_model(store: &dyn Store, blobs: &dyn Blobs) -> Result<String, String> {
+    let current = store.current_model(MODEL_NAME).await.map_err(|e| e.to_string())?;
+    let Some(model) = current else {
+        return Ok("none yet; `sona train` makes one".to_owned());
+    };
+    let bytes = blobs.get(&model.blob_key).await.map_err(|e| e.to_string())?;
+    let bytes = bytes.ok_or_else(|| {
+        format!("the file of version {} ({}) is missing; train anew", model.version, model.blob_key)
+    })?;
+    match Artifact::decode(&bytes, &model.sha256) {
+        Ok(artifact) => Ok(format!(
+            "version {}, {} titles, {} bytes, checksum right",
+            model.version,
+            artifact.items.len(),
+            bytes.len()
+        )),
+        Err(problem) => {
+            Err(format!("version {} is unusable: {problem}; train anew", model.version))
+        }
+    }
+}
+
+async fn check_port(config: &Config) -> Result<String, String> {
+    match Server::bind(&config.server).await {
+        Ok(server) => Ok(format!("{} is free", server.local_addr())),
+        Err(error) => Err(error.to_string()),
+    }
+}

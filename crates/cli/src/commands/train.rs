@@ -1,0 +1,97 @@
+//! `sona train`
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use sona_domain::{JobOutcome, TrainingJob};
+use sona_engine::Engine;
+use sona_engine::train::{Progress, Report};
+
+use crate::config::Config;
+use crate::output::{Exit, say, say_json};
+use crate::wiring;
+
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Runs as a job: its state and metric points are in the database, a killed training is
+picked up again, and a model worse than the serving one on held-out events is rejected (exit code 4).
+Processes that serve the same database swap the new model in by themselves.
+
+Examples:
+  sona train
+  sona train --json
+  SONA_ALS_FACTORS=128 sona train"
+)]
+pub(crate) struct Args {
+    /// Print the finished job as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) async fn run(config: &Config, args: &Args) -> anyhow::Result<Exit> {
+    let engine = wiring::open(config).await?;
+    let result = train(&engine).await;
+    engine.close().await;
+    let job = result?;
+    if args.json {
+        say_json(&job)?;
+    }
+    let exit = match &job.outcome {
+        Some(JobOutcome::Rejected { .. }) => Exit::Rejected,
+        Some(JobOutcome::Registered { .. }) | None => Exit::Done,
+    };
+    if !args.json {
+        say(summary(&job))?;
+    }
+    Ok(exit)
+}
+
+/// Submits a training and runs it here, with a progress bar.
+pub(crate) async fn train(engine: &Arc<Engine>) -> anyhow::Result<TrainingJob> {
+    let job = engine.submit_training().await?;
+    let worker = wiring::worker_name();
+    let bar = Arc::new(Mutex::new(None::<ProgressBar>));
+    let shown = bar.clone();
+    let report: Report = Arc::new(move |progress| show(&shown, &progress));
+    let finished = engine.run_training(&worker, Some(&job), report).await;
+    if let Some(bar) = bar.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        bar.finish_and_clear();
+    }
+    finished?.ok_or_else(|| anyhow::anyhow!("training job {job} was taken by another worker"))
+}
+
+/// What became of a job, in one line.
+pub(crate) fn summary(job: &TrainingJob) -> String {
+    let seconds = match (job.started_at, job.finished_at) {
+        (Some(from), Some(to)) => to.seconds_since(from),
+        _ => 0.0,
+    };
+    match &job.outcome {
+        Some(JobOutcome::Registered { version }) => {
+            format!("Trained model version {version} in {seconds:.1} s; it is served now.")
+        }
+        Some(JobOutcome::Rejected { reason }) => {
+            format!("The new model is rejected, the old one stays: {reason}")
+        }
+        None => format!("Training job {} is {}.", job.job_id, job.state.as_str()),
+    }
+}
+
+fn show(bar: &Mutex<Option<ProgressBar>>, progress: &Progress) {
+    let mut bar = bar.lock().unwrap_or_else(PoisonError::into_inner);
+    let bar = bar.get_or_insert_with(|| {
+        let style = ProgressStyle::with_template("Training  {bar:40} {pos}/{len} {msg}")
+            .unwrap_or_else(|_| ProgressStyle::default_bar());
+        ProgressBar::new(0).with_style(style)
+    });
+    match progress {
+        Progress::Reading => bar.set_message("reading the log"),
+        Progress::Iteration { index, of, loss } => {
+            bar.set_length(*of as u64);
+            bar.set_position(*index as u64);
+            bar.set_message(format!("loss {loss:.1}"));
+        }
+        Progress::Judging => bar.set_message("judging on held-out events"),
+        Progress::Saving => bar.set_message("saving"),
+    }
+}

@@ -1,0 +1,62 @@
+//! The configuration through its one reader.
+
+use super::*;
+
+const EXAMPLE: &str = include_str!("../../../../sona.example.toml");
+
+fn read(text: &str, variables: &[(&str, &str)]) -> Result<Config, String> {
+    let variables = variables.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
+    Config::read("sona.toml", text, variables).map_err(|error| error.to_string())
+}
+
+#[test]
+fn the_example_is_the_defaults_and_names_every_key() {
+    assert_eq!(read(EXAMPLE, &[]), Ok(Config::default()));
+    let shown: toml::Table = EXAMPLE.parse().expect("valid TOML");
+    for key in keys::known().iter().filter(|key| !key.starts_with("events")) {
+        let (section, name) = key.split_once('.').unwrap_or((key, ""));
+        let table = shown.get(section).unwrap_or_else(|| panic!("[{section}] is not shown"));
+        assert!(name.is_empty() || table.get(name).is_some(), "{key} is not shown");
+    }
+}
+
+#[test]
+fn unknown_keys_name_their_line_and_the_nearest_key() {
+    let error = read("[server]\nport = 1\n\n[als]\nfactor = 3\nport = 4\n", &[]).unwrap_err();
+    assert_eq!(
+        error,
+        "sona.toml:5: unknown key \"als.factor\"; did you mean \"als.factors\"?\n\
+         sona.toml:6: unknown key \"als.port\"; did you mean \"server.port\"?"
+    );
+}
+
+#[test]
+fn a_wrong_type_shows_the_line() {
+    let error = read("[server]\nport = \"high\"\n", &[]).unwrap_err();
+    assert!(error.contains("line 2"), "{error}");
+}
+
+#[test]
+fn the_environment_overrides_the_file() {
+    let config = read("[server]\nport = 1\n", &[("SONA_SERVER_PORT", "2"), ("PATH", "x")]);
+    assert_eq!(config.expect("valid").server.port, 2);
+    let error = read("", &[("SONA_SERVER_PROT", "2")]).unwrap_err();
+    assert!(error.contains("did you mean \"SONA_SERVER_PORT\"?"), "{error}");
+    let error = read("", &[("SONA_ALS_FACTORS", "many")]).unwrap_err();
+    assert!(error.contains("als.factors"), "{error}");
+}
+
+#[test]
+fn ranges_are_checked_all_at_once() {
+    let error = read("[als]\nfactors = 0\n[training]\nrejection_margin = 2.0\n", &[]).unwrap_err();
+    assert_eq!(error, "als.factors must be 1 to 1024; training.rejection_margin must be 0 to 1");
+}
+
+#[test]
+fn event_types_can_be_added() {
+    let text = "[events.types.purchase]\nweight = 1.0\neffect = \"seen\"\n";
+    let options = read(text, &[]).expect("valid").engine_options().expect("valid");
+    assert!(options.events.get("purchase").is_some());
+    assert!(read("[events.types.Purchase]\nweight = 1.0\neffect = \"seen\"\n", &[]).is_err());
+    assert!(read("[events.types.buy]\nweight = 3.0\neffect = \"seen\"\n", &[]).is_err());
+}

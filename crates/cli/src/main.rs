@@ -1,0 +1,95 @@
+//! The `sona` binary: reads the command line, hands over to one command, turns errors into exit codes.
+
+mod commands;
+mod config;
+mod demo;
+mod output;
+mod telemetry;
+mod wiring;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::commands::{demo as demo_command, doctor, migrate, recommend, serve, similar, train};
+use crate::output::Exit;
+
+/// A self-hosted, real-time personalization engine: what should this user see next, and why.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    propagate_version = true,
+    after_help = "\
+Try it:
+  sona demo                      a catalogue of films, trained and served in a few seconds
+
+Exit codes:
+  0  done
+  1  failed; the message says why
+  2  the command line or the configuration is wrong
+  3  no such user or content
+  4  training finished, but its model was rejected"
+)]
+struct Cli {
+    /// Configuration file; ./sona.toml is read if it exists. `sona.example.toml` documents every key.
+    #[arg(long, global = true, value_name = "FILE", env = "SONA_CONFIG")]
+    config: Option<PathBuf>,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Import the shipped film catalogue, train on it and serve it.
+    Demo(demo_command::Args),
+    /// Serve the HTTP API; trains anew as configured.
+    Serve(serve::Args),
+    /// Train a model on the event log and make it the current one.
+    Train(train::Args),
+    /// Print a user's list and the reasons for it.
+    Recommend(recommend::Args),
+    /// Print the titles most like a title.
+    Similar(similar::Args),
+    /// Bring the database's schema up to date and list what is applied.
+    Migrate(migrate::Args),
+    /// Check configuration, storage, model and port, and say what to do about each problem.
+    Doctor(doctor::Args),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return output::fail(&anyhow::Error::new(error)),
+    };
+    match runtime.block_on(run(cli)) {
+        Ok(exit) => exit.into(),
+        Err(error) => output::fail(&error),
+    }
+}
+
+async fn run(cli: Cli) -> anyhow::Result<Exit> {
+    let config = config::Config::load(cli.config.as_deref())?;
+    telemetry::start(&config.log);
+    match cli.command {
+        Command::Demo(args) => demo_command::run(config, &args).await,
+        Command::Serve(args) => serve::run(config, &args).await,
+        Command::Train(args) => train::run(&config, &args).await,
+        Command::Recommend(args) => recommend::run(&config, &args).await,
+        Command::Similar(args) => similar::run(&config, &args).await,
+        Command::Migrate(args) => migrate::run(&config, &args).await,
+        Command::Doctor(args) => doctor::run(&config, &args).await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}

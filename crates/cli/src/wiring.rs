@@ -1,0 +1,66 @@
+//! Putting the parts together: the real clock, real ids, the stores the configuration names.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use sona_domain::{Clock, IdSource, Timestamp};
+use sona_engine::{Engine, Parts};
+use sona_store::{Blobs, Store};
+
+use crate::config::Config;
+
+/// The machine's clock.
+pub(crate) struct SystemClock;
+
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "the one place where the real time enters")]
+    fn now(&self) -> Timestamp {
+        Timestamp::from_micros(jiff::Timestamp::now().as_microsecond())
+    }
+}
+
+/// Version 7 UUIDs: unique, and ordered by time.
+pub(crate) struct UuidIds;
+
+impl IdSource for UuidIds {
+    #[expect(clippy::disallowed_methods, reason = "the one place where chance enters")]
+    fn fresh(&self) -> String {
+        uuid::Uuid::now_v7().to_string()
+    }
+}
+
+/// The stores the configuration names, opened.
+pub(crate) struct Stores {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) blobs: Arc<dyn Blobs>,
+}
+
+/// Opens the stores; brings the schema up to date.
+pub(crate) async fn open_stores(config: &Config) -> anyhow::Result<Stores> {
+    let store = sona_store::open(&config.storage.database).await.context("storage.database")?;
+    let blobs =
+        sona_store::blobs::open_blobs(&config.storage.blobs).await.context("storage.blobs")?;
+    Ok(Stores { store, blobs })
+}
+
+/// Opens the engine on `stores`.
+pub(crate) async fn open_engine(config: &Config, stores: Stores) -> anyhow::Result<Arc<Engine>> {
+    let parts = Parts {
+        store: stores.store,
+        blobs: stores.blobs,
+        clock: Arc::new(SystemClock),
+        ids: Arc::new(UuidIds),
+        options: config.engine_options()?,
+    };
+    Engine::open(parts).await.context("opening the engine")
+}
+
+/// Opens everything the configuration names.
+pub(crate) async fn open(config: &Config) -> anyhow::Result<Arc<Engine>> {
+    open_engine(config, open_stores(config).await?).await
+}
+
+/// Names this process as a worker.
+pub(crate) fn worker_name() -> String {
+    format!("{}-{}", std::process::id(), UuidIds.fresh())
+}

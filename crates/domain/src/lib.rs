@@ -1,0 +1,44 @@
+//! The words Sona uses: ids, content, events, profiles, recommendations, jobs and models.
+//!
+//! Plain values and total functions on them. No IO, no async, no clock of its own, no randomness:
+//! whoever needs the time passes a [`Timestamp`] or a [`Clock`].
+//!
+//! | module | what it names |
+//! |---|---|
+//! | [`id`] | opaque identifiers of users, content and events |
+//! | [`time`] | instants and the clock that hands them out |
+//! | [`content`] | a catalogue entry: titles, genres, credits, availability |
+//! | [`context`] | the circumstances of a request |
+//! | [`event`] | what a user did, and the log's cursor |
+//! | [`engagement`] | how much an event says about taste |
+//! | [`profile`] | what is known of a user |
+//! | [`recommendation`] | a list, its scores, its sources and its reasons |
+//! | [`job`] | training jobs and their state machine |
+//! | [`model`] | registered model versions |
+//! | [`violation`] | what is wrong with an input, and where |
+
+pub mod content;
+pub mod context;
+pub mod engagement;
+pub mod event;
+pub mod id;
+pub mod job;
+pub mod model;
+pub mod profile;
+pub mod recommendation;
+pub mod time;
+pub mod violation;
+
+pub use content::{Content, ContentType, Credit, RoleType};
+pub use context::{DeviceType, Mood, RequestContext};
+pub use engagement::{Effect, EventRule, EventRules};
+pub use event::{Cursor, Event, EventDraft, EventType, LoggedEvent};
+pub use id::{ContentId, EventId, IdError, IdSource, UserId};
+pub use job::{JobId, JobOutcome, JobState, MetricPoint, TrainingJob};
+pub use model::ModelVersion;
+pub use profile::Profile;
+pub use recommendation::{
+    Recommendation, RecommendationType, Recommendations, SimilarTitle, Source, SourceScore, SourceStatus,
+};
+pub use time::{Clock, Timestamp};
+pub use violation::{Violation, Violations};

@@ -1,0 +1,163 @@
+//! A list, its scores, its sources and its reasons.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{ContentId, UserId};
+use crate::time::Timestamp;
+
+/// Where a candidate comes from. The order is the order in which sources are listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// ALS factors of the title times the user's factors, folded in live from the whole history.
+    Collaborative,
+    /// What others engaged with around the titles the user engaged with last.
+    Sequence,
+    /// Distinct viewers in the last days, recent ones counting more.
+    Trending,
+    /// Distinct viewers of all time.
+    Popular,
+    /// Titles that fit the device and mood of the request.
+    Context,
+}
+
+impl Source {
+    /// All sources, in listing order.
+    pub const ALL: [Self; 5] =
+        [Self::Collaborative, Self::Sequence, Self::Trending, Self::Popular, Self::Context];
+
+    /// The wire name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Collaborative => "collaborative",
+            Self::Sequence => "sequence",
+            Self::Trending => "trending",
+            Self::Popular => "popular",
+            Self::Context => "context",
+        }
+    }
+}
+
+/// What kind of recommendation an item is: its one source, or `hybrid` if several agree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum RecommendationType {
+    /// Only the collaborative source has it.
+    Collaborative,
+    /// Only the sequence source has it.
+    Sequence,
+    /// Only the trending source has it.
+    Trending,
+    /// Only the popular source has it.
+    Popular,
+    /// Only the context source has it.
+    Context,
+    /// Several sources have it.
+    Hybrid,
+}
+
+impl From<Source> for RecommendationType {
+    fn from(source: Source) -> Self {
+        match source {
+            Source::Collaborative => Self::Collaborative,
+            Source::Sequence => Self::Sequence,
+            Source::Trending => Self::Trending,
+            Source::Popular => Self::Popular,
+            Source::Context => Self::Context,
+        }
+    }
+}
+
+/// What one source says of one item.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct SourceScore {
+    /// Which source.
+    pub source: Source,
+    /// Its score, 0..=1.
+    pub score: f32,
+    /// Its weight in this answer; the weights of the sources present sum to 1.
+    pub weight: f32,
+    /// `score * weight`: its part of the item's score.
+    pub contribution: f32,
+}
+
+/// One item of a list.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct Recommendation {
+    /// What to show.
+    pub content_id: ContentId,
+    /// Its title.
+    pub title: String,
+    /// Its year, if known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub year: Option<u16>,
+    /// The sum of the contributions, 0..=1.
+    pub score: f32,
+    /// Its one source, or `hybrid`.
+    pub recommendation_type: RecommendationType,
+    /// What every source that has it says, strongest contribution first.
+    pub sources: Vec<SourceScore>,
+    /// Titles from the user's history that speak for it, strongest first.
+    pub based_on: Vec<ContentId>,
+    /// Why, in one sentence.
+    pub explanation: String,
+    /// For how many seconds the item may be shown from a cache.
+    pub ttl_seconds: u32,
+}
+
+/// A title like another title.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct SimilarTitle {
+    /// The title.
+    pub content_id: ContentId,
+    /// What it is called.
+    pub title: String,
+    /// Its year, if known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub year: Option<u16>,
+    /// How alike, 0..=1, relative to the most alike one.
+    pub score: f32,
+    /// Its one source, or `hybrid`.
+    pub recommendation_type: RecommendationType,
+    /// What the sources say, strongest first.
+    pub sources: Vec<SourceScore>,
+}
+
+/// Whether a source took part in an answer, and if not, why.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct SourceStatus {
+    /// Which source.
+    pub source: Source,
+    /// How many candidates it gave.
+    pub candidates: u32,
+    /// Its weight in this answer; 0 if it did not take part.
+    pub weight: f32,
+    /// Why it did not take part.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub absent: Option<String>,
+}
+
+/// An answer: what this user should see next, and why.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct Recommendations {
+    /// For whom.
+    pub user_id: UserId,
+    /// Best first.
+    pub recommendations: Vec<Recommendation>,
+    /// Which sources took part.
+    pub sources: Vec<SourceStatus>,
+    /// How many events of this user the answer rests on; 0 for an unknown user.
+    pub interaction_count: u64,
+    /// The model the collaborative source used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model_version: Option<i64>,
+    /// When the answer was made.
+    pub generated_at: Timestamp,
+}

@@ -1,0 +1,175 @@
+//! A model file: ALS item factors together with the counts of the same log prefix.
+//!
+//! The file is safetensors. Tensors: `item_factors` f32 `[items, factors]`; `viewers` u32 `[items]`;
+//! `transition_offsets` u64 `[items + 1]`, `transition_items` u32 and `transition_counts` f32 (CSR rows);
+//! `item_ids` u8 (a JSON list of strings, in row order). The header's one metadata key `sona` is a JSON
+//! object with `format` (this layout's version), `through` (the log cursor) and the ALS `options`. Rows
+//! are sorted by id, so equal data, options and seed give equal bytes.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensors};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use sona_domain::{ContentId, Cursor};
+use sona_numeric::als;
+use sona_numeric::matrix::Matrix;
+use sona_numeric::sequence::Transitions;
+
+use crate::options;
+
+/// The layout this version writes and reads.
+pub const FORMAT: u32 = 1;
+
+/// A model file's content.
+#[derive(Debug, Clone)]
+pub struct Artifact {
+    /// Row to id, sorted.
+    pub items: Vec<ContentId>,
+    /// Item factors; a row of zeros was not trained.
+    pub factors: Matrix,
+    /// Distinct viewers by row.
+    pub viewers: Vec<u32>,
+    /// Which titles follow which.
+    pub transitions: Transitions,
+    /// The ALS options it was trained with.
+    pub options: als::Options,
+    /// The last event it has seen.
+    pub through: Cursor,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Header {
+    format: u32,
+    through: i64,
+    options: options::Als,
+}
+
+impl Artifact {
+    /// The file's bytes.
+    pub fn encode(&self) -> Result<Bytes, String> {
+        let (offsets, neighbours, counts) = self.transitions.to_csr();
+        let ids = serde_json::to_vec(&self.items).map_err(|e| e.to_string())?;
+        let header = Header {
+            format: FORMAT,
+            through: self.through.0,
+            options: options::Als::from(&self.options),
+        };
+        let header = serde_json::to_string(&header).map_err(|e| e.to_string())?;
+        let n = self.items.len();
+        let tensors = [
+            (
+                "item_factors",
+                Dtype::F32,
+                vec![n, self.factors.width()],
+                le(self.factors.as_slice(), f32::to_le_bytes),
+            ),
+            ("item_ids", Dtype::U8, vec![ids.len()], ids),
+            ("transition_counts", Dtype::F32, vec![counts.len()], le(&counts, f32::to_le_bytes)),
+            (
+                "transition_items",
+                Dtype::U32,
+                vec![neighbours.len()],
+                le(&neighbours, u32::to_le_bytes),
+            ),
+            ("transition_offsets", Dtype::U64, vec![offsets.len()], le(&offsets, u64::to_le_bytes)),
+            ("viewers", Dtype::U32, vec![n], le(&self.viewers, u32::to_le_bytes)),
+        ];
+        let views: Result<Vec<_>, _> = tensors
+            .iter()
+            .map(|(name, dtype, shape, bytes)| {
+                TensorView::new(*dtype, shape.clone(), bytes).map(|view| (*name, view))
+            })
+            .collect();
+        let metadata = HashMap::from([("sona".to_owned(), header)]);
+        let file = safetensors::serialize(views.map_err(|e| e.to_string())?, Some(metadata));
+        file.map(Bytes::from).map_err(|e| e.to_string())
+    }
+
+    /// Reads a file, checked against the checksum it was registered with.
+    pub fn decode(bytes: &[u8], sha256: &str) -> Result<Self, String> {
+        let found = checksum(bytes);
+        if found != sha256 {
+            return Err(format!("its SHA-256 is {found}, registered was {sha256}"));
+        }
+        let header = read_header(bytes)?;
+        let tensors = SafeTensors::deserialize(bytes).map_err(|e| e.to_string())?;
+        let items: Vec<ContentId> =
+            serde_json::from_slice(tensor(&tensors, "item_ids", Dtype::U8)?.data())
+                .map_err(|e| format!("item_ids: {e}"))?;
+        let factors = tensor(&tensors, "item_factors", Dtype::F32)?;
+        let &[rows, width] = factors.shape() else {
+            return Err("item_factors is not a matrix".to_owned());
+        };
+        let values = from_le(factors.data(), f32::from_le_bytes);
+        let viewers = from_le(tensor(&tensors, "viewers", Dtype::U32)?.data(), u32::from_le_bytes);
+        if rows != items.len() || viewers.len() != items.len() || width == 0 {
+            return Err("item_ids, item_factors and viewers differ in length".to_owned());
+        }
+        if !values.iter().all(|v| v.is_finite()) {
+            return Err("item_factors holds a value that is not finite".to_owned());
+        }
+        let transitions = Transitions::from_csr(
+            &from_le(
+                tensor(&tensors, "transition_offsets", Dtype::U64)?.data(),
+                u64::from_le_bytes,
+            ),
+            &from_le(tensor(&tensors, "transition_items", Dtype::U32)?.data(), u32::from_le_bytes),
+            &from_le(tensor(&tensors, "transition_counts", Dtype::F32)?.data(), f32::from_le_bytes),
+        )
+        .map_err(|e| format!("transitions: {e}"))?;
+        if transitions.items() != items.len() {
+            return Err("the transitions and item_ids differ in length".to_owned());
+        }
+        Ok(Self {
+            items,
+            factors: Matrix::from_vec(values, width),
+            viewers,
+            transitions,
+            options: (&header.options).into(),
+            through: Cursor(header.through),
+        })
+    }
+}
+
+/// SHA-256 in lower-case hexadecimal.
+pub fn checksum(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn read_header(bytes: &[u8]) -> Result<Header, String> {
+    let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|e| e.to_string())?;
+    let text = metadata
+        .metadata()
+        .as_ref()
+        .and_then(|map| map.get("sona"))
+        .ok_or("it has no sona header")?;
+    let header: Header = serde_json::from_str(text).map_err(|e| format!("header: {e}"))?;
+    if header.format != FORMAT {
+        return Err(format!("format {} is not the format {FORMAT} read here", header.format));
+    }
+    Ok(header)
+}
+
+fn tensor<'t>(
+    tensors: &SafeTensors<'t>,
+    name: &str,
+    dtype: Dtype,
+) -> Result<TensorView<'t>, String> {
+    let tensor = tensors.tensor(name).map_err(|e| format!("{name}: {e}"))?;
+    if tensor.dtype() == dtype {
+        Ok(tensor)
+    } else {
+        Err(format!("{name} is {:?}, not {dtype:?}", tensor.dtype()))
+    }
+}
+
+fn le<T: Copy, const N: usize>(values: &[T], bytes: impl Fn(T) -> [u8; N]) -> Vec<u8> {
+    values.iter().flat_map(|value| bytes(*value)).collect()
+}
+
+fn from_le<T, const N: usize>(data: &[u8], value: impl Fn([u8; N]) -> T) -> Vec<T> {
+    data.as_chunks::<N>().0.iter().map(|chunk| value(*chunk)).collect()
+}

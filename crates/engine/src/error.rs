@@ -1,0 +1,75 @@
+//! What can go wrong in the engine, named after what the caller can do about it.
+
+use sona_domain::ContentId;
+
+/// A result of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// A failed engine call.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The catalogue has no such entry.
+    #[error("there is no content {0:?}")]
+    UnknownContent(ContentId),
+    /// The catalogue already has an entry of this id.
+    #[error("content {0:?} exists already")]
+    ContentExists(ContentId),
+    /// Too many events wait to be written; try again shortly.
+    #[error("the event queue is full")]
+    Busy,
+    /// The engine is shutting down.
+    #[error("the engine is shutting down")]
+    Closed,
+    /// Another worker holds the job, or it was cancelled.
+    #[error("training job {0} is no longer ours")]
+    LostJob(sona_domain::JobId),
+    /// There is nothing to learn from.
+    #[error("nothing to train on: {0}")]
+    NothingToTrain(String),
+    /// Training failed.
+    #[error("training failed: {0}")]
+    Training(#[from] sona_numeric::als::Error),
+    /// A model file cannot be used.
+    #[error("model file {key}: {detail}")]
+    Artifact {
+        /// Its key in the blob store.
+        key: String,
+        /// What is wrong.
+        detail: String,
+    },
+    /// Several callers waited for one piece of work that failed.
+    #[error(transparent)]
+    Shared(std::sync::Arc<Error>),
+    /// The database or the blob store failed.
+    #[error(transparent)]
+    Store(#[from] sona_store::Error),
+}
+
+impl Error {
+    /// True if trying again shortly may help: too much is waiting, or the database or blob store does not answer.
+    pub fn is_temporary(&self) -> bool {
+        match self.root() {
+            Self::Busy => true,
+            Self::Store(error) => {
+                use sona_store::Error;
+                matches!(error, Error::Unavailable(_) | Error::Blob { .. })
+            }
+            Self::UnknownContent(_)
+            | Self::ContentExists(_)
+            | Self::Closed
+            | Self::LostJob(_)
+            | Self::NothingToTrain(_)
+            | Self::Training(_)
+            | Self::Artifact { .. }
+            | Self::Shared(_) => false,
+        }
+    }
+
+    /// The failure itself, whoever else waited for it.
+    pub fn root(&self) -> &Self {
+        match self {
+            Self::Shared(shared) => shared.root(),
+            other => other,
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! What one user did, folded from their events: per title how strongly it speaks for their taste, and in
+//! which order titles came. Live state and training read events through this one fold.
+
+use std::collections::HashMap;
+
+use sona_domain::{Cursor, Effect, Event, EventRules, EventType, Timestamp};
+
+/// A user's titles.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct History {
+    titles: HashMap<u32, Title>,
+}
+
+/// What a user did with one title.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Title {
+    /// The strongest engagement weight of events without an opinion.
+    implicit: f32,
+    /// The latest opinion (rate, like, dislike, dismiss): when, its weight, whether it was a rejection.
+    opinion: Option<(Timestamp, f32, bool)>,
+    /// Watched, completed, rated or liked.
+    seen: bool,
+    /// The earliest engagement by time, ties by log position.
+    first: Option<(Timestamp, Cursor)>,
+    /// The log position of the first engagement to arrive; the moment the shared counts took the title in.
+    counted: Option<Cursor>,
+    /// The latest engagement by time.
+    last: Option<(Timestamp, Cursor)>,
+}
+
+impl Title {
+    const NEW: Self =
+        Self { implicit: 0.0, opinion: None, seen: false, first: None, counted: None, last: None };
+
+    /// The pair's engagement weight: the latest opinion if there is one, else the strongest of the other
+    /// events. Events of one pair are never summed: five glances are not one viewing.
+    pub(crate) fn weight(&self) -> f32 {
+        self.opinion.map_or(self.implicit, |(_, weight, _)| weight)
+    }
+
+    fn is_rejected(&self) -> bool {
+        self.opinion.is_some_and(|(_, _, rejected)| rejected)
+    }
+
+    fn apply(&mut self, event: &Event, cursor: Cursor, rules: &EventRules) {
+        let (weight, effect) = (rules.weight(event), rules.effect(event));
+        self.seen |= effect == Effect::Seen;
+        if is_opinion(event, effect) {
+            if self.opinion.is_none_or(|(at, ..)| at <= event.timestamp) {
+                self.opinion = Some((event.timestamp, weight, effect == Effect::Reject));
+            }
+        } else {
+            self.implicit = self.implicit.max(weight);
+        }
+        if weight > 0.0 {
+            let place = (event.timestamp, cursor);
+            self.first = Some(self.first.map_or(place, |first| first.min(place)));
+            self.last = Some(self.last.map_or(place, |last| last.max(place)));
+            self.counted.get_or_insert(cursor);
+        }
+    }
+}
+
+/// Likes, ratings and rejections say what the user thinks; everything else what they did.
+fn is_opinion(event: &Event, effect: Effect) -> bool {
+    effect == Effect::Reject
+        || event.rating.is_some()
+        || matches!(event.event_type.as_str(), EventType::RATE | EventType::LIKE)
+}
+
+impl History {
+    /// Takes in one event on the title of `row`. Events must come in log order.
+    pub(crate) fn apply(&mut self, row: u32, event: &Event, cursor: Cursor, rules: &EventRules) {
+        self.titles.entry(row).or_insert(Title::NEW).apply(event, cursor, rules);
+    }
+
+    /// Titles that must not be recommended: seen or rejected.
+    pub(crate) fn blocked(&self) -> impl Iterator<Item = u32> {
+        self.titles.iter().filter(|(_, t)| t.seen || t.is_rejected()).map(|(row, _)| *row)
+    }
+
+    /// True if a title must not be recommended.
+    pub(crate) fn is_blocked(&self, row: u32) -> bool {
+        self.titles.get(&row).is_some_and(|t| t.seen || t.is_rejected())
+    }
+
+    /// How many titles were seen.
+    pub(crate) fn seen_count(&self) -> usize {
+        self.titles.values().filter(|t| t.seen).count()
+    }
+
+    /// (row, engagement weight) of every title that speaks for the user's taste, by row.
+    pub(crate) fn engaged(&self) -> Vec<(u32, f32)> {
+        let mut pairs: Vec<_> = self
+            .titles
+            .iter()
+            .map(|(row, title)| (*row, title.weight()))
+            .filter(|(_, weight)| *weight > 0.0)
+            .collect();
+        pairs.sort_unstable_by_key(|(row, _)| *row);
+        pairs
+    }
+
+    /// Engaged titles in the order they first came, oldest first.
+    pub(crate) fn sequence(&self) -> Vec<u32> {
+        let mut titles: Vec<_> = self
+            .titles
+            .iter()
+            .filter(|(_, title)| title.weight() > 0.0)
+            .filter_map(|(row, title)| Some((title.first?, *row)))
+            .collect();
+        titles.sort_unstable();
+        titles.into_iter().map(|(_, row)| row).collect()
+    }
+
+    /// The latest `limit` engaged titles, newest first.
+    pub(crate) fn recent(&self, limit: usize) -> Vec<u32> {
+        let mut titles: Vec<_> = self
+            .titles
+            .iter()
+            .filter(|(_, title)| title.weight() > 0.0)
+            .filter_map(|(row, title)| Some((title.last?, *row)))
+            .collect();
+        titles.sort_unstable_by(|a, b| b.cmp(a));
+        titles.truncate(limit);
+        titles.into_iter().map(|(_, row)| row).collect()
+    }
+
+    /// If the event at `cursor` was the one by which the shared counts learn of `row`: the titles engaged with
+    /// before it, oldest first, at most `window`.
+    pub(crate) fn newly_engaged(
+        &self,
+        row: u32,
+        cursor: Cursor,
+        window: usize,
+    ) -> Option<Vec<u32>> {
+        let title = self.titles.get(&row)?;
+        if title.counted != Some(cursor) {
+            return None;
+        }
+        let place = title.first?;
+        let mut before: Vec<_> = self
+            .titles
+            .iter()
+            .filter_map(|(other, t)| Some((t.first?, t.counted?, *other)))
+            .filter(|(first, counted, other)| *first < place && *counted < cursor && *other != row)
+            .map(|(first, _, other)| (first, other))
+            .collect();
+        before.sort_unstable();
+        let from = before.len().saturating_sub(window);
+        Some(before.split_off(from).into_iter().map(|(_, other)| other).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sona_domain::{ContentId, EventId, UserId};
+
+    fn event(event_type: &str, at: i64) -> Event {
+        Event {
+            event_id: EventId::new("e").expect("an id"),
+            user_id: UserId::new("u").expect("an id"),
+            content_id: ContentId::new("c").expect("an id"),
+            event_type: EventType::new(event_type).expect("a type"),
+            completion_rate: None,
+            rating: None,
+            is_rewatch: false,
+            dismissed: false,
+            context: None,
+            timestamp: Timestamp::from_seconds(at),
+        }
+    }
+
+    fn fold(events: &[(u32, &str, i64)]) -> History {
+        let rules = EventRules::default();
+        let mut history = History::default();
+        for (n, (row, event_type, at)) in events.iter().enumerate() {
+            history.apply(*row, &event(event_type, *at), Cursor(n as i64 + 1), &rules);
+        }
+        history
+    }
+
+    #[test]
+    fn glances_do_not_add_up_and_a_dislike_lowers() {
+        let five = fold(&[(1, "click", 1), (1, "click", 2), (1, "click", 3)]);
+        assert_eq!(five.engaged(), fold(&[(1, "click", 1)]).engaged());
+        let disliked = fold(&[(1, "complete", 1), (1, "dislike", 2)]);
+        assert_eq!(disliked.engaged(), []);
+        assert!(disliked.is_blocked(1));
+    }
+
+    #[test]
+    fn the_latest_opinion_by_time_wins_however_late_it_arrives() {
+        let late = fold(&[(1, "like", 10), (1, "dislike", 5)]);
+        assert_eq!(late.engaged(), fold(&[(1, "like", 10)]).engaged());
+    }
+
+    #[test]
+    fn interest_does_not_block() {
+        let history = fold(&[(1, "add", 1), (2, "click", 2), (3, "watch", 3), (4, "dismiss", 4)]);
+        let mut blocked: Vec<_> = history.blocked().collect();
+        blocked.sort_unstable();
+        assert_eq!(blocked, [3, 4]);
+        assert_eq!(history.seen_count(), 1);
+    }
+
+    #[test]
+    fn order_is_by_time_not_arrival() {
+        let history =
+            fold(&[(1, "watch", 30), (2, "watch", 10), (3, "watch", 20), (2, "like", 40)]);
+        assert_eq!(history.sequence(), [2, 3, 1]);
+        assert_eq!(history.recent(2), [2, 1]);
+    }
+
+    #[test]
+    fn a_title_is_counted_once() {
+        let history = fold(&[(1, "watch", 1), (2, "click", 2), (2, "watch", 3)]);
+        assert_eq!(history.newly_engaged(2, Cursor(2), 20), Some(vec![1]));
+        assert_eq!(history.newly_engaged(2, Cursor(3), 20), None);
+    }
+}

@@ -1,0 +1,231 @@
+//! What Sona does, in the product's words: take events in, learn from them, say what a user should see next
+//! and why.
+//!
+//! [`Engine`] is the one public face. It holds a view of the store in memory: the catalogue, one immutable
+//! model snapshot, the users' live states and the counts all users share. Writes go to the store first and
+//! come back through the log (`log`), so this process's writes and other processes' writes take one path.
+//! A warm recommendation touches memory only.
+//!
+//! ```text
+//! recommend ─▶ gate ─▶ candidates/* ─▶ fuse ─▶ reasons        train ─▶ dataset ─▶ ALS ─▶ artifact ─▶ model
+//! track ─▶ log (commit, apply) ─▶ live/{users,counts,trending}
+//! ```
+
+pub mod artifact;
+pub mod error;
+pub mod options;
+pub mod recommend;
+pub mod train;
+
+mod candidates;
+mod catalogue;
+mod content;
+mod dataset;
+mod fuse;
+mod gate;
+mod history;
+mod ingest;
+mod live;
+mod log;
+mod profiles;
+mod reasons;
+mod similar;
+mod snapshot;
+mod start;
+mod users;
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use arc_swap::ArcSwap;
+use sona_domain::{Clock, Cursor, IdSource, Timestamp};
+use sona_numeric::sequence::Transitions;
+use sona_store::{Blobs, Store};
+use tokio::sync::mpsc;
+
+pub use content::WriteContent;
+pub use error::{Error, Result};
+pub use ingest::TrackOutcome;
+pub use options::Options;
+pub use recommend::{RecommendRequest, RequestContext};
+pub use start::MODEL_NAME;
+
+use catalogue::Catalogue;
+use live::counts::Counts;
+use live::users::Users;
+use log::{LogTask, Request};
+use snapshot::Snapshot;
+
+/// What the engine is made of; the caller decides which twins, clock and ids.
+pub struct Parts {
+    /// The database.
+    pub store: Arc<dyn Store>,
+    /// Where model files are kept.
+    pub blobs: Arc<dyn Blobs>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Names for events sent without one, and for jobs.
+    pub ids: Arc<dyn IdSource>,
+    /// The numbers.
+    pub options: Options,
+}
+
+/// The engine. Open one per process and share it.
+pub struct Engine {
+    store: Arc<dyn Store>,
+    blobs: Arc<dyn Blobs>,
+    clock: Arc<dyn Clock>,
+    ids: Arc<dyn IdSource>,
+    options: Options,
+    catalogue: Catalogue,
+    snapshot: ArcSwap<Snapshot>,
+    users: Users,
+    counts: RwLock<Counts>,
+    applied: AtomicI64,
+    removals_seen: AtomicI64,
+    requests: mpsc::Sender<Request>,
+    condition: Mutex<Condition>,
+}
+
+/// What is known of the engine's own health.
+#[derive(Debug, Default)]
+struct Condition {
+    follow_error: Option<String>,
+    refused_models: HashSet<i64>,
+    model_error: Option<String>,
+    preparing: Option<i64>,
+}
+
+/// The engine in numbers, for health checks and metrics.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stats {
+    /// Which database, without credentials.
+    pub database: String,
+    /// Entries in the catalogue.
+    pub content: usize,
+    /// Users whose state is in memory.
+    pub resident_users: u64,
+    /// The last event applied.
+    pub applied: Cursor,
+    /// The model served.
+    pub model_version: Option<i64>,
+    /// Title-to-title counts held.
+    pub transitions: usize,
+    /// Why the log could not be followed at the last try.
+    pub follow_error: Option<String>,
+    /// Why the current model is not the one served.
+    pub model_error: Option<String>,
+}
+
+impl Engine {
+    /// Opens the engine and brings it to the present: when this returns, it can answer.
+    pub async fn open(parts: Parts) -> Result<Arc<Self>> {
+        let Parts { store, blobs, clock, ids, options } = parts;
+        let (requests, queue) = mpsc::channel(options.live.queue.max(1));
+        let counts = Counts::new(Transitions::new(0), Vec::new(), &options, clock.now());
+        let engine = Arc::new(Self {
+            users: Users::new(options.live.max_users, options.events.clone()),
+            store,
+            blobs,
+            clock,
+            ids,
+            options,
+            catalogue: Catalogue::new(),
+            snapshot: ArcSwap::from_pointee(Snapshot::untrained()),
+            counts: RwLock::new(counts),
+            applied: AtomicI64::new(0),
+            removals_seen: AtomicI64::new(0),
+            requests,
+            condition: Mutex::default(),
+        });
+        engine.load().await?;
+        tokio::spawn(LogTask::new(engine.clone(), queue).run());
+        Ok(engine)
+    }
+
+    /// Finishes what waits, writes the profiles behind, and closes the database.
+    pub async fn close(&self) {
+        let (reply, done) = tokio::sync::oneshot::channel();
+        if self.requests.send(Request::Stop { reply }).await.is_ok() {
+            let _ = done.await;
+        }
+        self.store.close().await;
+    }
+
+    /// The options the engine runs with.
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// The engine's clock.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// The engine in numbers.
+    pub fn stats(&self) -> Stats {
+        let condition = self.condition();
+        Stats {
+            database: self.store.describe(),
+            content: self.catalogue.latest().entries(),
+            resident_users: self.users.resident(),
+            applied: self.applied(),
+            model_version: self.snapshot.load().version(),
+            transitions: self.counts().transitions.len(),
+            follow_error: condition.follow_error.clone(),
+            model_error: condition.model_error.clone(),
+        }
+    }
+
+    /// Answers if the database does.
+    pub async fn ping(&self) -> Result<()> {
+        Ok(self.store.ping().await?)
+    }
+
+    /// Looks at once for what other processes wrote.
+    pub async fn follow(&self) -> Result<()> {
+        let (reply, done) = tokio::sync::oneshot::channel();
+        self.requests.send(Request::Follow { reply }).await.map_err(|_| Error::Closed)?;
+        done.await.map_err(|_| Error::Closed)?
+    }
+
+    fn applied(&self) -> Cursor {
+        Cursor(self.applied.load(Ordering::Acquire))
+    }
+
+    fn set_applied(&self, cursor: Cursor) {
+        self.applied.store(cursor.0, Ordering::Release);
+    }
+
+    fn counts(&self) -> RwLockReadGuard<'_, Counts> {
+        self.counts.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn counts_mut(&self) -> RwLockWriteGuard<'_, Counts> {
+        self.counts.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn condition(&self) -> std::sync::MutexGuard<'_, Condition> {
+        self.condition.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Remembers how following went; logs when that changes.
+    fn note_follow(&self, followed: &Result<()>) {
+        let error = followed.as_ref().err().map(ToString::to_string);
+        let mut condition = self.condition();
+        if condition.follow_error != error {
+            match &error {
+                Some(error) => tracing::warn!(%error, "the log cannot be followed"),
+                None => tracing::info!("the log is followed again"),
+            }
+            condition.follow_error = error;
+        }
+    }
+
+    fn refuse_model(&self, version: i64, error: &Error) {
+        let mut condition = self.condition();
+        condition.refused_models.insert(version);
+        condition.model_error = Some(error.to_string());
+    }
+}

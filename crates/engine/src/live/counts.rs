@@ -1,0 +1,118 @@
+//! What all users share: which titles follow which, how many saw what, what is trending.
+
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
+
+use sha2::{Digest, Sha256};
+use sona_domain::{Content, Cursor, Event, Timestamp, UserId};
+use sona_numeric::sequence::{self, Transitions};
+
+use crate::history::History;
+use crate::live::trending::{Trending, ViewerKey};
+use crate::options::Options;
+
+/// The shared counts.
+#[derive(Debug, Clone)]
+pub(crate) struct Counts {
+    /// Which titles follow which.
+    pub(crate) transitions: Transitions,
+    /// Distinct viewers by row.
+    pub(crate) viewers: Vec<u32>,
+    /// What is trending.
+    pub(crate) trending: Trending,
+    sequence: sequence::Options,
+    /// Most viewers first, then the owner's popularity, then the newest, then the row.
+    order: BTreeSet<PopularPlace>,
+    places: Vec<Option<PopularPlace>>,
+}
+
+/// A title's place among the popular ones; smaller is better.
+type PopularPlace = (Reverse<u32>, Reverse<u32>, Reverse<u16>, u32);
+
+impl Counts {
+    /// Counts without any event, or those of a model file.
+    pub(crate) fn new(
+        transitions: Transitions,
+        viewers: Vec<u32>,
+        options: &Options,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            transitions,
+            viewers,
+            trending: Trending::new(&options.trending, now),
+            sequence: (&options.sequence).into(),
+            order: BTreeSet::new(),
+            places: Vec::new(),
+        }
+    }
+
+    /// Makes room for `rows` rows.
+    pub(crate) fn grow(&mut self, rows: usize) {
+        if self.viewers.len() < rows {
+            self.viewers.resize(rows, 0);
+            self.transitions.grow(rows);
+        }
+    }
+
+    /// Takes in the event at `cursor` on the title of `row`, which `history` (of the same user) already includes.
+    pub(crate) fn apply(&mut self, row: u32, cursor: Cursor, history: &History) {
+        self.grow(row as usize + 1);
+        let Some(before) = history.newly_engaged(row, cursor, self.sequence.window) else { return };
+        self.transitions.observe(&before, row, &self.sequence);
+        self.viewers[row as usize] += 1;
+        self.move_place(row);
+    }
+
+    /// Takes an engagement into the trending titles.
+    pub(crate) fn trend(&mut self, row: u32, event: &Event, now: Timestamp) {
+        self.trending.add(row, viewer_key(&event.user_id), event.timestamp, now);
+    }
+
+    /// Lists a title among the popular ones where its counts put it, or takes it off the list.
+    pub(crate) fn list(&mut self, row: u32, content: Option<&Content>) {
+        self.grow(row as usize + 1);
+        if self.places.len() <= row as usize {
+            self.places.resize(row as usize + 1, None);
+        }
+        let place = content.map(|content| {
+            // Whole millionths order like the fractions they stand for.
+            let popularity = (content.popularity.unwrap_or(0.0) * 1e6) as u32;
+            let viewers = self.viewers[row as usize];
+            (Reverse(viewers), Reverse(popularity), Reverse(content.year.unwrap_or(0)), row)
+        });
+        if let Some(old) = std::mem::replace(&mut self.places[row as usize], place) {
+            self.order.remove(&old);
+        }
+        self.order.extend(place);
+    }
+
+    /// Rows by distinct viewers, best first.
+    pub(crate) fn popular(&self) -> impl Iterator<Item = u32> {
+        self.order.iter().map(|(.., row)| *row)
+    }
+
+    /// `ln(1 + viewers)` of a title relative to the best one, 0..=1.
+    pub(crate) fn popularity(&self, row: u32) -> f32 {
+        let most = self.order.first().map_or(0, |(viewers, ..)| viewers.0);
+        let viewers = self.viewers.get(row as usize).copied().unwrap_or(0);
+        if most == 0 { 0.0 } else { (viewers as f32).ln_1p() / (most as f32).ln_1p() }
+    }
+
+    fn move_place(&mut self, row: u32) {
+        let Some(Some(place)) = self.places.get_mut(row as usize) else { return };
+        self.order.remove(place);
+        place.0 = Reverse(self.viewers[row as usize]);
+        self.order.insert(*place);
+    }
+}
+
+/// A stable 64-bit stand-in for a user id: the first eight bytes of its digest.
+pub(crate) fn viewer_key(user: &UserId) -> ViewerKey {
+    key_of_digest(&Sha256::digest(user.as_str()).into())
+}
+
+/// The stand-in of the user with this SHA-256 digest.
+pub(crate) fn key_of_digest(digest: &[u8; 32]) -> ViewerKey {
+    digest.iter().take(8).fold(0, |key, byte| key << 8 | u64::from(*byte))
+}

@@ -1,0 +1,224 @@
+//! Distinct viewers in a window, recent ones counting more.
+//!
+//! Every (title, viewer) pair counts once, with `2^-(age / half life)` of its latest engagement. Decay is a
+//! common factor of all titles, so scores are kept relative to a moving origin and the order never has to
+//! be recomputed; pairs that leave the window are taken out in order of age.
+
+use std::collections::{BTreeSet, HashMap};
+
+use sona_domain::Timestamp;
+
+use crate::options;
+
+/// The origin moves when the exponent of a fresh event would pass this many half lives.
+const MAX_HALF_LIVES: f64 = 200.0;
+
+/// Identifies a viewer without holding their id.
+pub(crate) type ViewerKey = u64;
+
+/// Trending titles.
+#[derive(Debug, Clone)]
+pub(crate) struct Trending {
+    window_seconds: f64,
+    half_life_seconds: f64,
+    origin: Timestamp,
+    latest: HashMap<(u32, ViewerKey), Timestamp>,
+    by_age: BTreeSet<(Timestamp, u32, ViewerKey)>,
+    titles: HashMap<u32, Title>,
+    /// Best last; the score's bits order like the score because scores are positive.
+    order: BTreeSet<(u64, std::cmp::Reverse<u32>)>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Title {
+    score: f64,
+    viewers: u32,
+}
+
+impl Trending {
+    /// Nobody has watched anything yet.
+    pub(crate) fn new(options: &options::Trending, now: Timestamp) -> Self {
+        Self {
+            window_seconds: options.window_days * 86_400.0,
+            half_life_seconds: options.half_life_days * 86_400.0,
+            origin: now,
+            latest: HashMap::new(),
+            by_age: BTreeSet::new(),
+            titles: HashMap::new(),
+            order: BTreeSet::new(),
+        }
+    }
+
+    /// `viewer` engaged with the title of `row` at `at`. Taking the same event in twice changes nothing.
+    pub(crate) fn add(&mut self, row: u32, viewer: ViewerKey, at: Timestamp, now: Timestamp) {
+        if now.seconds_since(at) >= self.window_seconds {
+            return;
+        }
+        if (at.seconds_since(self.origin)) / self.half_life_seconds > MAX_HALF_LIVES {
+            self.move_origin(now);
+        }
+        match self.latest.get(&(row, viewer)).copied() {
+            Some(before) if before >= at => return,
+            Some(before) => self.take_out(row, viewer, before),
+            None => {}
+        }
+        self.latest.insert((row, viewer), at);
+        self.by_age.insert((at, row, viewer));
+        let gain = self.relative(at);
+        self.change(row, |title| {
+            title.score += gain;
+            title.viewers += 1;
+        });
+    }
+
+    /// Takes out what has left the window by `now`.
+    pub(crate) fn expire(&mut self, now: Timestamp) {
+        while let Some((at, row, viewer)) = self.by_age.first().copied() {
+            if now.seconds_since(at) < self.window_seconds {
+                return;
+            }
+            self.take_out(row, viewer, at);
+        }
+    }
+
+    /// True if [`Trending::expire`] has something to do.
+    pub(crate) fn is_stale(&self, now: Timestamp) -> bool {
+        self.by_age.first().is_some_and(|(at, ..)| now.seconds_since(*at) >= self.window_seconds)
+    }
+
+    /// Forgets one viewer.
+    pub(crate) fn forget(&mut self, viewer: ViewerKey) {
+        let theirs: Vec<_> = self
+            .latest
+            .iter()
+            .filter(|((_, v), _)| *v == viewer)
+            .map(|((row, _), at)| (*row, *at))
+            .collect();
+        for (row, at) in theirs {
+            self.take_out(row, viewer, at);
+        }
+    }
+
+    /// Rows, best first.
+    pub(crate) fn best(&self) -> impl Iterator<Item = u32> {
+        self.order.iter().rev().map(|(_, row)| row.0)
+    }
+
+    /// A title's score relative to the best one, 0..=1.
+    pub(crate) fn score(&self, row: u32) -> f32 {
+        let best = self.order.last().map_or(0.0, |(bits, _)| f64::from_bits(*bits));
+        match self.titles.get(&row) {
+            Some(title) if best > 0.0 => (title.score / best) as f32,
+            _ => 0.0,
+        }
+    }
+
+    /// Distinct viewers of a title in the window.
+    pub(crate) fn viewers(&self, row: u32) -> u32 {
+        self.titles.get(&row).map_or(0, |title| title.viewers)
+    }
+
+    fn relative(&self, at: Timestamp) -> f64 {
+        (at.seconds_since(self.origin) / self.half_life_seconds).exp2()
+    }
+
+    fn take_out(&mut self, row: u32, viewer: ViewerKey, at: Timestamp) {
+        self.latest.remove(&(row, viewer));
+        self.by_age.remove(&(at, row, viewer));
+        let loss = self.relative(at);
+        self.change(row, |title| {
+            title.viewers -= 1;
+            // The last viewer leaves nothing behind, whatever rounding says.
+            title.score =
+                if title.viewers == 0 { 0.0 } else { (title.score - loss).max(f64::MIN_POSITIVE) };
+        });
+    }
+
+    fn change(&mut self, row: u32, change: impl FnOnce(&mut Title)) {
+        let title = self.titles.entry(row).or_default();
+        self.order.remove(&(title.score.to_bits(), std::cmp::Reverse(row)));
+        change(title);
+        if title.viewers == 0 {
+            self.titles.remove(&row);
+        } else {
+            self.order.insert((title.score.to_bits(), std::cmp::Reverse(row)));
+        }
+    }
+
+    fn move_origin(&mut self, now: Timestamp) {
+        self.origin = now;
+        self.titles.clear();
+        self.order.clear();
+        let pairs: Vec<_> = self.by_age.iter().copied().collect();
+        for (at, row, _) in pairs {
+            let gain = self.relative(at);
+            self.change(row, |title| {
+                title.score += gain;
+                title.viewers += 1;
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY: i64 = 86_400;
+
+    fn at(day: f64) -> Timestamp {
+        Timestamp::from_seconds((day * DAY as f64) as i64)
+    }
+
+    fn trending() -> Trending {
+        Trending::new(&options::Trending { window_days: 14.0, half_life_days: 7.0 }, at(0.0))
+    }
+
+    #[test]
+    fn a_viewer_counts_once_and_recent_viewers_count_more() {
+        let mut t = trending();
+        for _ in 0..5 {
+            t.add(1, 100, at(1.0), at(8.0));
+        }
+        t.add(2, 200, at(8.0), at(8.0));
+        assert_eq!((t.viewers(1), t.viewers(2)), (1, 1));
+        assert_eq!(t.best().collect::<Vec<_>>(), [2, 1]);
+        assert!((t.score(1) - 0.5).abs() < 1e-6, "seven days are one half life");
+    }
+
+    #[test]
+    fn what_leaves_the_window_is_gone() {
+        let mut t = trending();
+        t.add(1, 100, at(1.0), at(1.0));
+        t.add(2, 100, at(9.0), at(9.0));
+        assert!(!t.is_stale(at(14.9)));
+        assert!(t.is_stale(at(15.0)));
+        t.expire(at(15.0));
+        assert_eq!(t.best().collect::<Vec<_>>(), [2]);
+        t.expire(at(99.0));
+        assert_eq!((t.best().count(), t.titles.len(), t.latest.len()), (0, 0, 0));
+    }
+
+    #[test]
+    fn years_of_events_do_not_overflow() {
+        let mut t = trending();
+        for day in 0..5000_i32 {
+            let now = at(f64::from(day));
+            t.add(day as u32 % 7, day as u64, now, now);
+            t.expire(now);
+        }
+        assert!((0..7).all(|row| t.score(row).is_finite() && t.score(row) > 0.0));
+        assert_eq!((0..7).map(|row| t.viewers(row)).sum::<u32>(), 14);
+    }
+
+    #[test]
+    fn a_forgotten_viewer_leaves_no_trace() {
+        let mut t = trending();
+        t.add(1, 100, at(1.0), at(1.0));
+        t.add(1, 200, at(1.0), at(1.0));
+        t.forget(100);
+        assert_eq!(t.viewers(1), 1);
+        t.forget(200);
+        assert_eq!(t.best().count(), 0);
+    }
+}

@@ -1,0 +1,236 @@
+//! The users' states in memory: loaded from the log on a miss, moved by every event after that.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
+
+use sona_domain::profile::{AFFINITY_STEP, NEUTRAL_AFFINITY};
+use sona_domain::{Cursor, EventRules, LoggedEvent, Profile, Timestamp, UserId};
+use sona_store::Store;
+
+use crate::catalogue::{Catalogue, View};
+use crate::error::{Error, Result};
+use crate::history::History;
+use crate::snapshot::Snapshot;
+
+/// The latest titles kept ready for the sequence source and the reasons.
+const RECENT: usize = 50;
+
+/// What is known of one user right now.
+#[derive(Debug, Clone)]
+pub(crate) struct UserState {
+    pub(crate) history: History,
+    pub(crate) interaction_count: u64,
+    through: Cursor,
+    genre_affinities: BTreeMap<String, f32>,
+    hourly_events: [u64; 24],
+    weekday_events: [u64; 7],
+    last_event_at: Option<Timestamp>,
+}
+
+/// What follows from a state under one model: worked out by the first request that needs it.
+#[derive(Debug)]
+pub(crate) struct Taste {
+    /// The user's factors; empty without model or history.
+    pub(crate) vector: Vec<f32>,
+    /// The latest engaged titles, newest first.
+    pub(crate) recent: Vec<u32>,
+    model_version: Option<i64>,
+    through: Cursor,
+}
+
+/// One user's place in memory.
+pub(crate) struct User {
+    state: RwLock<UserState>,
+    taste: Mutex<Option<Arc<Taste>>>,
+}
+
+/// All users in memory.
+pub(crate) struct Users {
+    resident: moka::future::Cache<UserId, Arc<User>>,
+    rules: EventRules,
+    /// Counts removals; a load that saw one happen starts again.
+    removals: AtomicU64,
+}
+
+impl Users {
+    /// Nobody yet; at most `max_users` are kept.
+    pub(crate) fn new(max_users: u64, rules: EventRules) -> Self {
+        Self { resident: moka::future::Cache::new(max_users), rules, removals: AtomicU64::new(0) }
+    }
+
+    /// The user's state. An unknown user has an empty one.
+    pub(crate) async fn get(
+        &self,
+        id: &UserId,
+        store: &dyn Store,
+        catalogue: &Catalogue,
+    ) -> Result<Arc<User>> {
+        loop {
+            if let Some(user) = self.resident.get(id).await {
+                return Ok(user);
+            }
+            let removals = self.removals.load(Ordering::Acquire);
+            let load = async {
+                let histories = store.histories(std::slice::from_ref(id)).await?;
+                Ok::<_, Error>(self.fold(&histories.concat(), catalogue))
+            };
+            let user = self.resident.try_get_with_by_ref(id, load).await.map_err(Error::Shared)?;
+            if removals == self.removals.load(Ordering::Acquire) {
+                return Ok(user);
+            }
+            // Somebody was removed while we read; what we read may be from before that.
+            self.resident.invalidate(id).await;
+        }
+    }
+
+    /// Makes sure that the users of `ids` are resident, reading all missing ones at once.
+    pub(crate) async fn load_all(
+        &self,
+        ids: &[UserId],
+        store: &dyn Store,
+        catalogue: &Catalogue,
+    ) -> Result<Vec<Arc<User>>> {
+        let mut users = Vec::with_capacity(ids.len());
+        // Each once: a batch names the same user many times.
+        let missing: HashSet<_> =
+            ids.iter().filter(|id| !self.resident.contains_key(*id)).cloned().collect();
+        let missing: Vec<_> = missing.into_iter().collect();
+        let mut histories: std::collections::HashMap<UserId, Vec<LoggedEvent>> =
+            missing.iter().cloned().zip(store.histories(&missing).await?).collect();
+        for id in ids {
+            let read = histories.remove(id);
+            let load = async {
+                let events = match read {
+                    Some(events) => events,
+                    // Evicted since we looked.
+                    None => store.histories(std::slice::from_ref(id)).await?.concat(),
+                };
+                Ok::<_, Error>(self.fold(&events, catalogue))
+            };
+            let user = self.resident.try_get_with_by_ref(id, load).await.map_err(Error::Shared)?;
+            users.push(user);
+        }
+        Ok(users)
+    }
+
+    /// Forgets one user.
+    pub(crate) async fn forget(&self, id: &UserId) {
+        self.removals.fetch_add(1, Ordering::AcqRel);
+        self.resident.invalidate(id).await;
+    }
+
+    /// Forgets the users of whom `is_gone` says so.
+    pub(crate) async fn forget_where(&self, is_gone: impl Fn(&UserId) -> bool) {
+        self.removals.fetch_add(1, Ordering::AcqRel);
+        let gone: Vec<_> = self
+            .resident
+            .iter()
+            .map(|(id, _)| id.as_ref().clone())
+            .filter(|id| is_gone(id))
+            .collect();
+        for id in gone {
+            self.resident.invalidate(&id).await;
+        }
+    }
+
+    /// How many users are in memory.
+    pub(crate) fn resident(&self) -> u64 {
+        self.resident.entry_count()
+    }
+
+    fn fold(&self, events: &[LoggedEvent], catalogue: &Catalogue) -> Arc<User> {
+        let rows = catalogue.rows_of(events.iter().map(|logged| &logged.event.content_id));
+        let view = catalogue.latest();
+        let mut state = UserState::new();
+        for (row, logged) in rows.into_iter().zip(events) {
+            state.apply(row, logged, &self.rules, &view);
+        }
+        Arc::new(User { state: RwLock::new(state), taste: Mutex::new(None) })
+    }
+}
+
+impl User {
+    /// The state as it is; hold it briefly.
+    pub(crate) fn state(&self) -> RwLockReadGuard<'_, UserState> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes in an event of this user unless it is included already.
+    pub(crate) fn apply(&self, row: u32, event: &LoggedEvent, rules: &EventRules, view: &View) {
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        if state.through < event.cursor {
+            state.apply(row, event, rules, view);
+        }
+    }
+
+    /// What follows from the present state under `snapshot`.
+    pub(crate) fn taste(&self, snapshot: &Snapshot) -> Arc<Taste> {
+        let state = self.state();
+        let mut kept = self.taste.lock().unwrap_or_else(PoisonError::into_inner);
+        let version = snapshot.version();
+        match &*kept {
+            Some(taste) if taste.through == state.through && taste.model_version == version => {
+                taste.clone()
+            }
+            _ => {
+                let taste = Arc::new(Taste {
+                    vector: snapshot.fold_in(&state.history.engaged()),
+                    recent: state.history.recent(RECENT),
+                    model_version: version,
+                    through: state.through,
+                });
+                *kept = Some(taste.clone());
+                taste
+            }
+        }
+    }
+
+    /// The user's profile at `now`.
+    pub(crate) fn profile(&self, id: &UserId, snapshot: &Snapshot, now: Timestamp) -> Profile {
+        let taste = self.taste(snapshot);
+        let state = self.state();
+        Profile {
+            user_id: id.clone(),
+            model_version: taste.model_version.filter(|_| !taste.vector.is_empty()),
+            preference_vector: taste.vector.clone(),
+            genre_affinities: state.genre_affinities.clone(),
+            hourly_events: state.hourly_events.to_vec(),
+            weekday_events: state.weekday_events.to_vec(),
+            interaction_count: state.interaction_count,
+            seen_count: state.history.seen_count() as u64,
+            last_event_at: state.last_event_at,
+            through: state.through,
+            updated_at: now,
+        }
+    }
+}
+
+impl UserState {
+    fn new() -> Self {
+        Self {
+            history: History::default(),
+            interaction_count: 0,
+            through: Cursor::default(),
+            genre_affinities: BTreeMap::new(),
+            hourly_events: [0; 24],
+            weekday_events: [0; 7],
+            last_event_at: None,
+        }
+    }
+
+    fn apply(&mut self, row: u32, logged: &LoggedEvent, rules: &EventRules, view: &View) {
+        let event = &logged.event;
+        self.history.apply(row, event, logged.cursor, rules);
+        self.interaction_count += 1;
+        self.through = logged.cursor;
+        self.hourly_events[event.timestamp.hour_utc()] += 1;
+        self.weekday_events[event.timestamp.weekday_utc()] += 1;
+        self.last_event_at = self.last_event_at.max(Some(event.timestamp));
+        let weight = rules.weight(event);
+        for genre in view.get(row).map(|content| content.genres.as_slice()).unwrap_or_default() {
+            let affinity = self.genre_affinities.entry(genre.clone()).or_insert(NEUTRAL_AFFINITY);
+            *affinity += AFFINITY_STEP * (weight - *affinity);
+        }
+    }
+}

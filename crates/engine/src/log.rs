@@ -1,0 +1,246 @@
+//! The one task that moves the live state: it commits what callers append, tails what other processes
+//! appended, and installs new models. Everything is applied strictly in log order.
+//!
+//! Callers' events wait in a queue; each turn takes all that wait (up to a limit) into one durable commit,
+//! so commits are shared without a timer. A caller is answered after its events are durable *and* applied,
+//! which is what makes the user's next list reflect them.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use sona_domain::{Cursor, Event, LoggedEvent, UserId};
+use sona_store::AppendOutcome;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, MissedTickBehavior};
+
+use crate::Engine;
+use crate::error::{Error, Result};
+use crate::live::counts::{Counts, key_of_digest};
+use crate::start::Prepared;
+
+/// Events read from the log at once.
+pub(crate) const PAGE: usize = 5_000;
+
+/// Profiles of users who acted are written behind this often.
+const PROFILE_INTERVAL: Duration = Duration::from_secs(2);
+
+/// Most profiles written in one go.
+const PROFILE_BATCH: usize = 1_000;
+
+/// What the task is asked to do.
+pub(crate) enum Request {
+    /// Append these events.
+    Append { events: Vec<Event>, reply: oneshot::Sender<Result<Vec<AppendOutcome>>> },
+    /// Serve this model.
+    Install { prepared: Box<Prepared>, reply: oneshot::Sender<Result<()>> },
+    /// Look at once for what other processes wrote.
+    Follow { reply: oneshot::Sender<Result<()>> },
+    /// Finish what waits and stop.
+    Stop { reply: oneshot::Sender<()> },
+}
+
+/// The task's own state.
+pub(crate) struct LogTask {
+    engine: Arc<Engine>,
+    requests: mpsc::Receiver<Request>,
+    active: HashSet<UserId>,
+    profiles_due: Instant,
+}
+
+impl LogTask {
+    /// A task that serves `requests`.
+    pub(crate) fn new(engine: Arc<Engine>, requests: mpsc::Receiver<Request>) -> Self {
+        let profiles_due = Instant::now() + PROFILE_INTERVAL;
+        Self { engine, requests, active: HashSet::new(), profiles_due }
+    }
+
+    /// Runs until stopped or until every engine handle is gone.
+    pub(crate) async fn run(mut self) {
+        let period = Duration::from_millis(self.engine.options.live.follow_interval_ms.max(10));
+        let mut ticks = tokio::time::interval(period);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                request = self.requests.recv() => match request {
+                    Some(request) => self.serve(request).await,
+                    None => return,
+                },
+                _ = ticks.tick() => {
+                    let followed = self.follow().await;
+                    self.engine.note_follow(&followed);
+                    if Instant::now() >= self.profiles_due {
+                        self.write_profiles(PROFILE_BATCH).await;
+                        self.profiles_due = Instant::now() + PROFILE_INTERVAL;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Serves a request and, if it appends, all other appends that wait behind it.
+    async fn serve(&mut self, first: Request) {
+        let mut next = Some(first);
+        while let Some(request) = next.take() {
+            match request {
+                Request::Append { events, reply } => next = self.append(events, reply).await,
+                Request::Install { prepared, reply } => {
+                    let _ = reply.send(self.install(*prepared).await);
+                }
+                Request::Follow { reply } => {
+                    let _ = reply.send(self.follow().await);
+                }
+                Request::Stop { reply } => {
+                    // What waits is still served; the loop ends when the queue is empty.
+                    self.requests.close();
+                    self.write_profiles(usize::MAX).await;
+                    let _ = reply.send(());
+                }
+            }
+        }
+    }
+
+    /// One shared commit. Answers the request that ended the collection, if it was not an append.
+    async fn append(
+        &mut self,
+        events: Vec<Event>,
+        reply: oneshot::Sender<Result<Vec<AppendOutcome>>>,
+    ) -> Option<Request> {
+        let limit = self.engine.options.live.commit_batch;
+        let mut waiting = vec![(events.len(), reply)];
+        let mut all = events;
+        let mut left_over = None;
+        while all.len() < limit {
+            match self.requests.try_recv() {
+                Ok(Request::Append { events, reply }) => {
+                    waiting.push((events.len(), reply));
+                    all.extend(events);
+                }
+                Ok(other) => {
+                    left_over = Some(other);
+                    break;
+                }
+                Err(_) => break,
+            }
+        }
+        let committed = self.commit(all).await;
+        answer(waiting, committed);
+        left_over
+    }
+
+    /// Appends durably and applies, in log order.
+    async fn commit(&mut self, events: Vec<Event>) -> Result<Vec<AppendOutcome>> {
+        let engine = self.engine.clone();
+        let outcomes = engine.store.append(&events, engine.clock.now()).await?;
+        let logged: Vec<_> = events
+            .into_iter()
+            .zip(&outcomes)
+            .filter_map(|(event, outcome)| match outcome {
+                AppendOutcome::Appended(cursor) => Some(LoggedEvent { cursor: *cursor, event }),
+                AppendOutcome::Duplicate => None,
+            })
+            .collect();
+        let next = Cursor(engine.applied().0 + 1);
+        match logged.first() {
+            None => {}
+            Some(first) if first.cursor == next => self.apply(&logged).await?,
+            // Another process wrote in between: read its events and ours from the log.
+            Some(_) => self.tail().await?,
+        }
+        Ok(outcomes)
+    }
+
+    /// Applies everything in the log that is not applied yet.
+    async fn tail(&mut self) -> Result<()> {
+        loop {
+            let events = self.engine.store.after(self.engine.applied(), PAGE).await?;
+            if events.is_empty() {
+                return Ok(());
+            }
+            self.apply(&events).await?;
+        }
+    }
+
+    /// Applies events that directly follow what is applied.
+    async fn apply(&mut self, events: &[LoggedEvent]) -> Result<()> {
+        let engine = self.engine.clone();
+        engine.apply(events).await?;
+        self.active.extend(events.iter().map(|logged| logged.event.user_id.clone()));
+        Ok(())
+    }
+
+    /// Looks for what other processes wrote: content, events, removals, a new model.
+    async fn follow(&mut self) -> Result<()> {
+        let engine = self.engine.clone();
+        engine.follow_catalogue().await?;
+        self.tail().await?;
+        self.follow_removals().await?;
+        engine.follow_model().await?;
+        engine.expire_trending();
+        Ok(())
+    }
+
+    async fn follow_removals(&mut self) -> Result<()> {
+        let engine = self.engine.clone();
+        let seen = engine.removals_seen.load(Ordering::Acquire);
+        let removals = engine.store.removals_after(seen, PAGE).await?;
+        let Some(last) = removals.last() else { return Ok(()) };
+        let keys: HashSet<_> = removals.iter().map(|r| key_of_digest(&r.user_digest)).collect();
+        self.active.retain(|user| !keys.contains(&crate::live::counts::viewer_key(user)));
+        engine.forget_viewers(&keys).await;
+        engine.removals_seen.store(last.sequence, Ordering::Release);
+        Ok(())
+    }
+
+    /// Brings a prepared model up to the present and serves it. Requests under way finish on the old one.
+    async fn install(&mut self, prepared: Prepared) -> Result<()> {
+        let engine = self.engine.clone();
+        let Prepared { snapshot, mut counts, through } = prepared;
+        engine.replay(&mut counts, through, engine.applied()).await?;
+        engine.list_all(&mut counts);
+        let mut serving = engine.counts_mut();
+        std::mem::swap(&mut serving.trending, &mut counts.trending);
+        let old: Counts = std::mem::replace(&mut *serving, counts);
+        engine.snapshot.store(Arc::new(snapshot));
+        drop(serving);
+        drop(old);
+        Ok(())
+    }
+
+    async fn write_profiles(&mut self, limit: usize) {
+        let users: Vec<_> = self.active.iter().take(limit).cloned().collect();
+        if users.is_empty() {
+            return;
+        }
+        match self.engine.write_profiles(&users).await {
+            Ok(()) => users.iter().for_each(|user| {
+                self.active.remove(user);
+            }),
+            Err(error) => tracing::warn!(%error, "profiles could not be written; trying again"),
+        }
+    }
+}
+
+/// Hands each caller its part of the outcomes, or the shared failure.
+fn answer(
+    waiting: Vec<(usize, oneshot::Sender<Result<Vec<AppendOutcome>>>)>,
+    committed: Result<Vec<AppendOutcome>>,
+) {
+    match committed {
+        Ok(outcomes) => {
+            let mut rest = outcomes.as_slice();
+            for (count, reply) in waiting {
+                let (own, others) = rest.split_at(count);
+                rest = others;
+                let _ = reply.send(Ok(own.to_vec()));
+            }
+        }
+        Err(error) => {
+            let error = Arc::new(error);
+            for (_, reply) in waiting {
+                let _ = reply.send(Err(Error::Shared(error.clone())));
+            }
+        }
+    }
+}

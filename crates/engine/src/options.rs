@@ -1,0 +1,240 @@
+//! Every number the engine can be told, with its default. The binary's configuration file is the sum of
+//! these, so a default is written once.
+
+use serde::{Deserialize, Serialize};
+use sona_domain::{EventRules, Source};
+use sona_numeric::{als, sequence};
+
+/// The engine's options.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Options {
+    /// Event types and their weights.
+    pub events: EventRules,
+    /// How sources are combined.
+    pub fusion: Fusion,
+    /// The sequence source.
+    pub sequence: Sequence,
+    /// The trending source.
+    pub trending: Trending,
+    /// ALS.
+    pub als: Als,
+    /// Training jobs.
+    pub training: Training,
+    /// What is held in memory.
+    pub live: Live,
+}
+
+/// How sources are combined.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Fusion {
+    /// Candidates each source may bring.
+    pub candidates_per_source: usize,
+    /// Weight of the collaborative source; weights are scaled to sum to 1 over the sources present.
+    pub collaborative: f32,
+    /// Weight of the sequence source.
+    pub sequence: f32,
+    /// Weight of the trending source.
+    pub trending: f32,
+    /// Weight of the popular source.
+    pub popular: f32,
+    /// Weight of the context source.
+    pub context: f32,
+}
+
+impl Default for Fusion {
+    fn default() -> Self {
+        Self {
+            candidates_per_source: 100,
+            collaborative: 0.25,
+            sequence: 0.40,
+            trending: 0.25,
+            popular: 0.05,
+            context: 0.10,
+        }
+    }
+}
+
+impl Fusion {
+    /// The configured weight of one source.
+    pub fn weight(&self, source: Source) -> f32 {
+        match source {
+            Source::Collaborative => self.collaborative,
+            Source::Sequence => self.sequence,
+            Source::Trending => self.trending,
+            Source::Popular => self.popular,
+            Source::Context => self.context,
+        }
+    }
+}
+
+/// The sequence source; see [`sequence::Options`] for the formula.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Sequence {
+    /// Pairs of titles at most this many places apart are counted.
+    pub window: usize,
+    /// A later title `d` places on counts `d^-distance_exponent`.
+    pub distance_exponent: f32,
+    /// An earlier title `d` places back counts `backward / d`.
+    pub backward: f32,
+    /// How many of the user's latest titles speak.
+    pub history: usize,
+    /// The k-th latest title weighs `history_decay^k`.
+    pub history_decay: f32,
+    /// Counts are divided by (viewers of the earlier title + `source_popularity_shift`) to this power,
+    pub source_popularity_exponent: f32,
+    /// see `source_popularity_exponent`,
+    pub source_popularity_shift: f32,
+    /// and by the viewers of the later title to this power.
+    pub target_popularity_exponent: f32,
+}
+
+impl Default for Sequence {
+    fn default() -> Self {
+        let o = sequence::Options::default();
+        Self {
+            window: o.window,
+            distance_exponent: o.distance_exponent,
+            backward: o.backward,
+            history: o.history,
+            history_decay: o.history_decay,
+            source_popularity_exponent: o.source_popularity_exponent,
+            source_popularity_shift: o.source_popularity_shift,
+            target_popularity_exponent: o.target_popularity_exponent,
+        }
+    }
+}
+
+impl From<&Sequence> for sequence::Options {
+    fn from(o: &Sequence) -> Self {
+        Self {
+            window: o.window,
+            distance_exponent: o.distance_exponent,
+            backward: o.backward,
+            history: o.history,
+            history_decay: o.history_decay,
+            source_popularity_exponent: o.source_popularity_exponent,
+            source_popularity_shift: o.source_popularity_shift,
+            target_popularity_exponent: o.target_popularity_exponent,
+        }
+    }
+}
+
+/// The trending source.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Trending {
+    /// Only viewers of the last so many days count.
+    pub window_days: f64,
+    /// A viewer counts half after so many days.
+    pub half_life_days: f64,
+}
+
+impl Default for Trending {
+    fn default() -> Self {
+        Self { window_days: 14.0, half_life_days: 7.0 }
+    }
+}
+
+/// ALS; see [`als::Options`] for the objective.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Als {
+    /// Width of the factors.
+    pub factors: usize,
+    /// Confidence in an unobserved pair.
+    pub unobserved_weight: f32,
+    /// Regularisation strength.
+    pub regularization: f32,
+    /// Regularisation grows with a row's count to this power.
+    pub regularization_exponent: f32,
+    /// Confidence of an observed pair is `unobserved_weight + confidence_alpha * engagement weight`.
+    pub confidence_alpha: f32,
+    /// Sweeps over users and items.
+    pub iterations: usize,
+    /// Seed of the first factors.
+    pub seed: u64,
+}
+
+impl Default for Als {
+    fn default() -> Self {
+        Self::from(&als::Options::default())
+    }
+}
+
+impl From<&als::Options> for Als {
+    fn from(o: &als::Options) -> Self {
+        Self {
+            factors: o.factors,
+            unobserved_weight: o.unobserved_weight,
+            regularization: o.regularization,
+            regularization_exponent: o.regularization_exponent,
+            confidence_alpha: o.confidence_alpha,
+            iterations: o.iterations,
+            seed: o.seed,
+        }
+    }
+}
+
+impl From<&Als> for als::Options {
+    fn from(o: &Als) -> Self {
+        Self {
+            factors: o.factors,
+            unobserved_weight: o.unobserved_weight,
+            regularization: o.regularization,
+            regularization_exponent: o.regularization_exponent,
+            confidence_alpha: o.confidence_alpha,
+            iterations: o.iterations,
+            seed: o.seed,
+        }
+    }
+}
+
+/// Training jobs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Training {
+    /// A serving process trains anew when the last training is older than this; 0 = never by itself.
+    pub interval_hours: f64,
+    /// A new model is rejected if its held-out NDCG@10 is below the serving model's by more than this share.
+    pub rejection_margin: f64,
+    /// At most so many users' latest titles are held out to judge a model.
+    pub held_out_users: usize,
+    /// A worker that shows no sign of life for so long loses its job.
+    pub lease_seconds: i64,
+    /// Model versions kept besides the current one.
+    pub keep_versions: usize,
+}
+
+impl Default for Training {
+    fn default() -> Self {
+        Self {
+            interval_hours: 6.0,
+            rejection_margin: 0.05,
+            held_out_users: 2000,
+            lease_seconds: 30,
+            keep_versions: 3,
+        }
+    }
+}
+
+/// What is held in memory.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Live {
+    /// Users whose state is kept in memory; others are read from the log when they come back.
+    pub max_users: u64,
+    /// Most events written in one commit.
+    pub commit_batch: usize,
+    /// Events that may wait for a commit before callers are told to slow down.
+    pub queue: usize,
+    /// How often the log, the catalogue and the model pointer are looked at for what other processes wrote.
+    pub follow_interval_ms: u64,
+}
+
+impl Default for Live {
+    fn default() -> Self {
+        Self { max_users: 200_000, commit_batch: 5_000, queue: 50_000, follow_interval_ms: 250 }
+    }
+}

@@ -1,0 +1,121 @@
+//! What should this user see next: gate, candidates, fusion, a second look at the gate, reasons.
+
+use sona_domain::{
+    ContentId, Recommendation, RecommendationType, Recommendations, Source, Timestamp, UserId,
+};
+use sona_numeric::sequence;
+
+use crate::Engine;
+use crate::candidates::Candidates;
+use crate::candidates::collaborative::Collaborative;
+use crate::candidates::context::Context;
+use crate::candidates::popular::Popular;
+use crate::candidates::sequence::Sequence;
+use crate::candidates::trending::Trending;
+use crate::catalogue::View;
+use crate::error::Result;
+use crate::fuse::{Fused, fuse};
+use crate::gate;
+use crate::live::users::User;
+use crate::reasons::Reasons;
+
+pub use sona_domain::RequestContext;
+
+/// The longest list.
+pub const MAX_LIMIT: usize = 100;
+
+/// Candidates kept beyond the limit, for those that become forbidden while the request is worked on.
+const SPARE: usize = 20;
+
+/// How long an item that rests on what is trending may be shown from a cache, in seconds.
+const TTL_TRENDING: u32 = 1800;
+
+/// How long any other item may be.
+const TTL: u32 = 3600;
+
+/// What is asked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RecommendRequest {
+    /// For whom.
+    pub user_id: UserId,
+    /// How many items, 1..=[`MAX_LIMIT`].
+    pub limit: usize,
+    /// Titles not to show this time; unknown ones are ignored.
+    pub exclude: Vec<ContentId>,
+    /// The circumstances.
+    pub context: RequestContext,
+}
+
+impl Engine {
+    /// The user's list. An unknown user gets a cold one; it is empty only if nothing unseen is available.
+    pub async fn recommend(&self, request: &RecommendRequest) -> Result<Recommendations> {
+        let user = self.users.get(&request.user_id, &*self.store, &self.catalogue).await?;
+        Ok(self.answer(request, &user, self.clock.now()))
+    }
+
+    fn answer(&self, request: &RecommendRequest, user: &User, now: Timestamp) -> Recommendations {
+        let limit = request.limit.clamp(1, MAX_LIMIT);
+        let snapshot = self.snapshot.load_full();
+        let view = self.catalogue.view(now);
+        let taste = user.taste(&snapshot);
+        let excluded: Vec<_> =
+            request.exclude.iter().filter_map(|id| self.catalogue.row(id)).collect();
+        let allowed = gate::allowed(&view, user, &excluded);
+        let per_source = self.options.fusion.candidates_per_source.max(limit + SPARE);
+        let sequence: sequence::Options = (&self.options.sequence).into();
+
+        let counts = self.counts();
+        let sources: [&dyn Candidates; 5] = [
+            &Collaborative::new(&snapshot, &taste, &allowed, per_source),
+            &Sequence::new(&counts, &taste, &sequence, &allowed, per_source),
+            &Trending(&counts),
+            &Popular(&counts),
+            &Context::new(&request.context, &view, &counts, &allowed, per_source),
+        ];
+        let (mut fused, sources) = fuse(&sources, &allowed, &self.options.fusion, limit + SPARE);
+        gate::recheck(self, Some(user), self.clock.now(), &mut fused, |item| item.row);
+        fused.truncate(limit);
+
+        let reasons = Reasons {
+            view: &view,
+            counts: &counts,
+            snapshot: &snapshot,
+            user,
+            taste: &taste,
+            sequence: &sequence,
+            window_days: self.options.trending.window_days,
+            mood: request.context.mood.map(|mood| mood.word()),
+        };
+        let recommendations =
+            fused.into_iter().filter_map(|item| self.present(item, &view, &reasons)).collect();
+        Recommendations {
+            user_id: request.user_id.clone(),
+            recommendations,
+            sources,
+            interaction_count: user.state().interaction_count,
+            model_version: snapshot.version(),
+            generated_at: now,
+        }
+    }
+
+    fn present(&self, item: Fused, view: &View, reasons: &Reasons<'_>) -> Option<Recommendation> {
+        let content = view.get(item.row)?;
+        let (explanation, evidence) = reasons.explain(&item);
+        let strongest = item.sources.first().map(|part| part.source);
+        Some(Recommendation {
+            content_id: content.content_id.clone(),
+            title: content.title.clone(),
+            year: content.year,
+            score: item.score,
+            recommendation_type: match (strongest, item.sources.len()) {
+                (Some(source), 1) => source.into(),
+                (Some(_), _) => RecommendationType::Hybrid,
+                (None, _) => RecommendationType::Popular,
+            },
+            based_on: evidence.into_iter().map(|row| self.catalogue.id(row)).collect(),
+            explanation,
+            ttl_seconds: if strongest == Some(Source::Trending) { TTL_TRENDING } else { TTL },
+            sources: item.sources,
+        })
+    }
+}

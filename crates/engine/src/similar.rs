@@ -1,0 +1,110 @@
+//! Titles like a title: by the factors of those who engaged with both, and by who engaged with one around the other.
+
+use sona_domain::{ContentId, RecommendationType, SimilarTitle, Source};
+
+use crate::Engine;
+use crate::candidates::{Candidates, Dense};
+use crate::error::{Error, Result};
+use crate::fuse::fuse;
+use crate::gate;
+use crate::live::counts::Counts;
+use crate::recommend::MAX_LIMIT;
+use crate::snapshot::Snapshot;
+use sona_numeric::rows::RowSet;
+
+/// Candidates kept beyond the limit, as in a recommendation.
+const SPARE: usize = 20;
+
+/// Titles with few viewers are alike by chance; so many viewers are added to both sides.
+const SHRINK: f32 = 10.0;
+
+struct Alike {
+    source: Source,
+    dense: Dense,
+}
+
+impl Candidates for Alike {
+    fn source(&self) -> Source {
+        self.source
+    }
+
+    fn best(&self, _allowed: &RowSet, limit: usize) -> Vec<u32> {
+        self.dense.best(limit)
+    }
+
+    fn score(&self, row: u32) -> f32 {
+        self.dense.score(row)
+    }
+
+    fn absent(&self) -> &'static str {
+        "nobody engaged with this title and another one"
+    }
+}
+
+impl Engine {
+    /// The titles most like `id`, most alike first; only titles that may be shown now. Empty if nobody has
+    /// engaged with it yet.
+    pub fn similar(&self, id: &ContentId, limit: usize) -> Result<Vec<SimilarTitle>> {
+        let now = self.clock.now();
+        let unknown = || Error::UnknownContent(id.clone());
+        let row = self.catalogue.row(id).ok_or_else(unknown)?;
+        let view = self.catalogue.view(now);
+        view.get(row).ok_or_else(unknown)?;
+        let mut allowed = view.available().clone();
+        allowed.remove(row);
+
+        let limit = limit.clamp(1, MAX_LIMIT);
+        let per_source = self.options.fusion.candidates_per_source.max(limit + SPARE);
+        let dense = |scores| Dense::new(scores, &allowed, per_source);
+        let snapshot = self.snapshot.load_full();
+        let collaborative = dense(cosines(&snapshot, row));
+        let sequence = dense(co_engagement(&self.counts(), row));
+        let sources: [&dyn Candidates; 2] = [
+            &Alike { source: Source::Collaborative, dense: collaborative },
+            &Alike { source: Source::Sequence, dense: sequence },
+        ];
+        let (mut fused, _) = fuse(&sources, &allowed, &self.options.fusion, limit + SPARE);
+        gate::recheck(self, None, self.clock.now(), &mut fused, |item| item.row);
+        fused.truncate(limit);
+        let present = |item: crate::fuse::Fused| {
+            let content = view.get(item.row)?;
+            Some(SimilarTitle {
+                content_id: content.content_id.clone(),
+                title: content.title.clone(),
+                year: content.year,
+                score: item.score,
+                recommendation_type: match item.sources.as_slice() {
+                    [one] => one.source.into(),
+                    _ => RecommendationType::Hybrid,
+                },
+                sources: item.sources,
+            })
+        };
+        Ok(fused.into_iter().filter_map(present).collect())
+    }
+}
+
+/// Cosine of every row's factors with those of `row`.
+fn cosines(snapshot: &Snapshot, row: u32) -> Vec<f32> {
+    let Some(factors) = snapshot.factors(row) else { return Vec::new() };
+    let mut scores = Vec::new();
+    snapshot.score(factors, &mut scores);
+    for (score, norm) in scores.iter_mut().zip(snapshot.norms()) {
+        *score = if *norm > 0.0 { *score / norm } else { 0.0 };
+    }
+    scores
+}
+
+/// How often each title was engaged with around `row`, either way, for what its viewers would make one expect.
+fn co_engagement(counts: &Counts, row: u32) -> Vec<f32> {
+    let mut scores = vec![0.0; counts.viewers.len()];
+    if row as usize >= counts.transitions.items() {
+        return scores;
+    }
+    for (other, count) in counts.transitions.neighbours(row) {
+        let both_ways = count + counts.transitions.count(other, row);
+        let viewers = counts.viewers[other as usize] as f32;
+        scores[other as usize] = both_ways / (viewers + SHRINK).sqrt();
+    }
+    scores
+}

@@ -1,0 +1,75 @@
+//! The immutable part of serving: one model version, aligned to the catalogue's rows.
+
+use sona_numeric::als::Projection;
+use sona_numeric::matrix::{self, Matrix};
+
+use crate::artifact::Artifact;
+use crate::catalogue::Catalogue;
+
+/// What one model version brings to a request. Without a model every answer about taste is empty.
+pub(crate) struct Snapshot {
+    model: Option<Served>,
+}
+
+struct Served {
+    version: i64,
+    items: Matrix,
+    norms: Vec<f32>,
+    projection: Projection,
+}
+
+impl Snapshot {
+    /// No model is trained yet.
+    pub(crate) const fn untrained() -> Self {
+        Self { model: None }
+    }
+
+    /// `artifact` as version `version`, its items moved to the catalogue's rows.
+    pub(crate) fn new(version: i64, artifact: &Artifact, catalogue: &Catalogue) -> Self {
+        let rows = catalogue.rows_of(&artifact.items);
+        let mut items = Matrix::zeros(catalogue.len(), artifact.factors.width());
+        for (from, to) in rows.into_iter().enumerate() {
+            items.row_mut(to as usize).copy_from_slice(artifact.factors.row(from));
+        }
+        let projection = Projection::new(&items, &artifact.options);
+        let norms = (0..items.rows()).map(|r| matrix::dot(items.row(r), items.row(r)).sqrt());
+        let norms = norms.collect();
+        Self { model: Some(Served { version, items, norms, projection }) }
+    }
+
+    /// The model's version.
+    pub(crate) fn version(&self) -> Option<i64> {
+        self.model.as_ref().map(|model| model.version)
+    }
+
+    /// The factors of a user with this history; empty without a model or if the model knows none of the titles.
+    pub(crate) fn fold_in(&self, engaged: &[(u32, f32)]) -> Vec<f32> {
+        let Some(model) = &self.model else { return Vec::new() };
+        let known: Vec<_> =
+            engaged.iter().copied().filter(|(row, _)| self.factors(*row).is_some()).collect();
+        if known.is_empty() {
+            return Vec::new();
+        }
+        model.projection.project(&model.items, &known)
+    }
+
+    /// The product of every row's factors with `vector`, into `scores`.
+    pub(crate) fn score(&self, vector: &[f32], scores: &mut Vec<f32>) {
+        match &self.model {
+            Some(model) => model.items.times(vector, scores),
+            None => scores.clear(),
+        }
+    }
+
+    /// A row's factors, if the model was trained on it.
+    pub(crate) fn factors(&self, row: u32) -> Option<&[f32]> {
+        let items = &self.model.as_ref()?.items;
+        let factors = ((row as usize) < items.rows()).then(|| items.row(row as usize))?;
+        factors.iter().any(|f| *f != 0.0).then_some(factors)
+    }
+
+    /// The length of every row's factors.
+    pub(crate) fn norms(&self) -> &[f32] {
+        self.model.as_ref().map_or(&[], |model| &model.norms)
+    }
+}

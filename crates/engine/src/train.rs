@@ -1,0 +1,424 @@
+//! Training: submitted as a job, claimed with a lease, measured while it runs, judged on held-out events,
+//! registered and swapped in, or rejected.
+//!
+//! Killed at any step it can be run again: the lease runs out, another claim starts from the beginning, and
+//! nothing that was left behind (a blob without a version, a version without the pointer) is ever served.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use rayon::prelude::*;
+use serde_json::{Map, Value, json};
+use sona_domain::model::NewModelVersion;
+use sona_domain::{JobId, JobOutcome, MetricPoint, ModelVersion, TrainingJob};
+use sona_numeric::als::{self, Projection};
+use sona_numeric::matrix::Matrix;
+use sona_numeric::metrics;
+use sona_numeric::rows::RowSet;
+use sona_numeric::select;
+use sona_store::NewJob;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::Engine;
+use crate::artifact::{self, Artifact};
+use crate::dataset::{Dataset, HeldOut};
+use crate::error::{Error, Result};
+use crate::log::Request;
+use crate::options;
+use crate::start::MODEL_NAME;
+
+/// Length of the lists a model is judged by.
+const JUDGED_AT: usize = 10;
+
+/// With fewer held-out users no model is rejected: the difference would be chance.
+const MIN_JUDGED: usize = 20;
+
+/// How often an idle worker looks for a job.
+const IDLE: Duration = Duration::from_secs(2);
+
+/// What a training run reports while it runs.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Progress {
+    /// The log is being read.
+    Reading,
+    /// One sweep is done.
+    Iteration {
+        /// Which, 1-based.
+        index: usize,
+        /// Of how many.
+        of: usize,
+        /// The objective after it.
+        loss: f64,
+    },
+    /// Lists for held-out users are made.
+    Judging,
+    /// The file is written.
+    Saving,
+}
+
+/// Takes progress reports; called from any thread.
+pub type Report = Arc<dyn Fn(Progress) + Send + Sync>;
+
+/// One claimed job.
+struct Run {
+    job: TrainingJob,
+    worker: String,
+    cancelled: Arc<AtomicBool>,
+    report: Report,
+}
+
+/// What a fit gives, before anybody has judged it.
+struct Fitted {
+    model: als::Model,
+    options: als::Options,
+}
+
+impl Engine {
+    /// Queues a training with the present options.
+    pub async fn submit_training(&self) -> Result<JobId> {
+        let job_id = JobId(self.ids.fresh());
+        let options = serde_json::to_value(&self.options.als).unwrap_or_default();
+        let options = options.as_object().cloned().unwrap_or_default();
+        let job = NewJob { job_id: job_id.clone(), model_name: MODEL_NAME.to_owned(), options };
+        self.store.submit_job(&job, self.clock.now()).await?;
+        Ok(job_id)
+    }
+
+    /// Claims a job (only `only`, if given) and runs it to its end; `None` if there is nothing to claim.
+    /// A failure is recorded with the job and returned.
+    pub async fn run_training(
+        self: &Arc<Self>,
+        worker: &str,
+        only: Option<&JobId>,
+        report: Report,
+    ) -> Result<Option<TrainingJob>> {
+        let now = self.clock.now();
+        let until = now.plus_seconds(self.options.training.lease_seconds);
+        let Some(job) = self.store.claim_job(worker, only, now, until).await? else {
+            return Ok(None);
+        };
+        let cancelled = Arc::new(AtomicBool::new(false));
+        let run = Run { job, worker: worker.to_owned(), cancelled, report };
+        let heartbeat = tokio::spawn(self.clone().keep_lease(
+            run.job.job_id.clone(),
+            run.worker.clone(),
+            run.cancelled.clone(),
+        ));
+        let result = self.train(&run).await;
+        heartbeat.abort();
+        if let Err(error) = result {
+            let (id, now) = (&run.job.job_id, self.clock.now());
+            self.store.fail_job(id, &run.worker, &error.to_string(), now).await?;
+            return Err(error);
+        }
+        Ok(self.store.job(&run.job.job_id).await?)
+    }
+
+    /// Runs jobs as they come, and submits one when the last training is older than the configured interval.
+    pub async fn work(self: Arc<Self>, worker: String) {
+        loop {
+            if let Err(error) = self.submit_if_due().await {
+                tracing::warn!(%error, "training could not be scheduled");
+            }
+            match self.run_training(&worker, None, Arc::new(|_| {})).await {
+                Ok(Some(job)) => tracing::info!(job = %job.job_id, "training finished"),
+                Ok(None) => tokio::time::sleep(IDLE).await,
+                Err(error) => {
+                    tracing::warn!(%error, "training failed");
+                    tokio::time::sleep(IDLE).await;
+                }
+            }
+        }
+    }
+
+    /// Serves the current model now instead of at the next look at the pointer.
+    pub async fn install_current(self: &Arc<Self>) -> Result<()> {
+        let Some(model) = self.store.current_model(MODEL_NAME).await? else { return Ok(()) };
+        if self.snapshot.load().version() == Some(model.version) {
+            return Ok(());
+        }
+        let prepared = Box::new(self.prepare(&model).await?);
+        let (reply, installed) = oneshot::channel();
+        let request = Request::Install { prepared, reply };
+        self.requests.send(request).await.map_err(|_| Error::Closed)?;
+        installed.await.map_err(|_| Error::Closed)??;
+        tracing::info!(version = model.version, "serving model");
+        Ok(())
+    }
+
+    /// Starts preparing the model the pointer names, if it is another one than is served.
+    pub(crate) async fn follow_model(self: &Arc<Self>) -> Result<()> {
+        let Some(model) = self.store.current_model(MODEL_NAME).await? else { return Ok(()) };
+        let version = model.version;
+        {
+            let mut condition = self.condition();
+            if self.snapshot.load().version() == Some(version) {
+                condition.model_error = None;
+                return Ok(());
+            }
+            if condition.preparing.is_some() || condition.refused_models.contains(&version) {
+                return Ok(());
+            }
+            condition.preparing = Some(version);
+        }
+        let engine = self.clone();
+        tokio::spawn(async move {
+            let installed = engine.install_current().await;
+            if let Err(error @ Error::Artifact { .. }) = &installed {
+                tracing::error!(version, %error, "the new model cannot be served; keeping the old one");
+                engine.refuse_model(version, error);
+            }
+            engine.condition().preparing = None;
+        });
+        Ok(())
+    }
+
+    async fn submit_if_due(&self) -> Result<()> {
+        let interval = self.options.training.interval_hours;
+        if interval <= 0.0 || self.applied().0 == 0 {
+            return Ok(());
+        }
+        let last = self.store.jobs(None, 1).await?.into_iter().next();
+        let due = last.is_none_or(|job| {
+            job.finished_at
+                .is_some_and(|at| self.clock.now().seconds_since(at) >= interval * 3600.0)
+        });
+        if due {
+            self.submit_training().await?;
+        }
+        Ok(())
+    }
+
+    /// Extends the lease until aborted; tells the run when the job is no longer ours.
+    async fn keep_lease(self: Arc<Self>, job: JobId, worker: String, lost: Arc<AtomicBool>) {
+        let seconds = self.options.training.lease_seconds;
+        let mut ticks = tokio::time::interval(Duration::from_secs((seconds as u64 / 3).max(1)));
+        loop {
+            ticks.tick().await;
+            let until = self.clock.now().plus_seconds(seconds);
+            match self.store.extend_lease(&job, &worker, until).await {
+                Ok(true) => {}
+                Ok(false) => {
+                    lost.store(true, Ordering::Release);
+                    return;
+                }
+                Err(error) => tracing::warn!(%error, job = %job, "the lease could not be extended"),
+            }
+        }
+    }
+
+    async fn train(self: &Arc<Self>, run: &Run) -> Result<()> {
+        (run.report)(Progress::Reading);
+        let mut data = Dataset::read(&*self.store, &self.options.events).await?;
+        let held_out = data.hold_out(self.options.training.held_out_users);
+        run.owned(self.store.start_job(&run.job.job_id, &run.worker).await?)?;
+        let (data, fitted) = self.fit(run, data).await?;
+        (run.report)(Progress::Judging);
+        let serving = self.store.current_model(MODEL_NAME).await?;
+        let held_out = Arc::new(held_out);
+        let ours = ndcg(&fitted.model.items, &fitted.options, &held_out);
+        let theirs = self.judge_serving(serving.as_ref(), &data, &held_out).await?;
+        self.write_metric(run, 0, "held_out_ndcg_at_10", ours).await?;
+        let outcome = match rejection(ours, theirs, held_out.len(), &self.options.training) {
+            Some(reason) => JobOutcome::Rejected { reason },
+            None => {
+                (run.report)(Progress::Saving);
+                let expected = serving.map(|model| model.version);
+                let version = self.publish(run, &data, fitted, ours, expected).await?;
+                JobOutcome::Registered { version }
+            }
+        };
+        let now = self.clock.now();
+        let ours = self.store.complete_job(&run.job.job_id, &run.worker, &outcome, now).await?;
+        run.owned(ours)?;
+        self.install_current().await?;
+        self.drop_old_versions().await
+    }
+
+    /// Fits on a blocking thread; metric points are written as they come.
+    async fn fit(self: &Arc<Self>, run: &Run, data: Dataset) -> Result<(Arc<Dataset>, Fitted)> {
+        let interactions = data.interactions()?;
+        let options: als::Options = (&job_options(&run.job, &self.options.als)).into();
+        let of = options.iterations;
+        let (points, mut measured) = mpsc::unbounded_channel();
+        let (cancelled, report) = (run.cancelled.clone(), run.report.clone());
+        let work = move || {
+            let fitted = als::fit(&interactions, &options, &mut |iteration| {
+                let als::Iteration { index, loss } = iteration;
+                report(Progress::Iteration { index, of, loss });
+                let _ = points.send((index as i64, loss));
+                if cancelled.load(Ordering::Acquire) {
+                    ControlFlow::Break(())
+                } else {
+                    ControlFlow::Continue(())
+                }
+            });
+            fitted.map(|model| Fitted { model, options })
+        };
+        let fitting = tokio::task::spawn_blocking(work);
+        while let Some((step, loss)) = measured.recv().await {
+            self.write_metric(run, step, "loss", loss).await?;
+        }
+        let fitted = fitting.await.map_err(|panic| Error::NothingToTrain(panic.to_string()))?;
+        match fitted {
+            Err(als::Error::Cancelled) => Err(Error::LostJob(run.job.job_id.clone())),
+            fitted => Ok((Arc::new(data), fitted?)),
+        }
+    }
+
+    async fn write_metric(&self, run: &Run, step: i64, name: &str, value: f64) -> Result<()> {
+        let point = MetricPoint {
+            attempt: run.job.attempts,
+            step,
+            name: name.to_owned(),
+            value,
+            timestamp: self.clock.now(),
+        };
+        Ok(self.store.add_metrics(&run.job.job_id, &[point]).await?)
+    }
+
+    /// The serving model's NDCG on the same held-out titles; `None` if there is none that can be read.
+    async fn judge_serving(
+        &self,
+        serving: Option<&ModelVersion>,
+        data: &Dataset,
+        held_out: &[HeldOut],
+    ) -> Result<Option<f64>> {
+        let Some(model) = serving else { return Ok(None) };
+        match self.read_artifact(model).await {
+            Ok(artifact) => {
+                let items = artifact.factors_for(&data.items);
+                Ok(Some(ndcg(&items, &artifact.options, held_out)))
+            }
+            Err(Error::Artifact { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Writes the file, registers the version, moves the pointer.
+    async fn publish(
+        &self,
+        run: &Run,
+        data: &Dataset,
+        fitted: Fitted,
+        ndcg: f64,
+        expected: Option<i64>,
+    ) -> Result<i64> {
+        let counted = data.count(&(&self.options.sequence).into());
+        let artifact = Artifact {
+            items: data.items.clone(),
+            factors: fitted.model.items,
+            viewers: counted.viewers,
+            transitions: counted.transitions,
+            options: fitted.options,
+            through: data.through,
+        };
+        let key =
+            format!("models/{MODEL_NAME}/{}-{}.safetensors", run.job.job_id, run.job.attempts);
+        let unusable = |detail| Error::Artifact { key: key.clone(), detail };
+        let bytes = artifact.encode().map_err(unusable)?;
+        let new = NewModelVersion {
+            model_name: MODEL_NAME.to_owned(),
+            blob_key: key.clone(),
+            size_bytes: bytes.len() as i64,
+            sha256: artifact::checksum(&bytes),
+            metadata: metadata(run, &artifact, ndcg),
+            job_id: Some(run.job.job_id.clone()),
+        };
+        self.blobs.put(&key, bytes).await?;
+        let now = self.clock.now();
+        let version = self.store.register_model(&new, now).await?.version;
+        let moved = self.store.set_current_model(MODEL_NAME, expected, version, now).await?;
+        run.owned(moved)?;
+        Ok(version)
+    }
+
+    /// Keeps the newest versions and the current one; files go with their versions.
+    async fn drop_old_versions(&self) -> Result<()> {
+        let models = self.store.models(MODEL_NAME).await?;
+        for old in models.iter().skip(self.options.training.keep_versions + 1) {
+            if self.store.delete_model(MODEL_NAME, old.version).await? {
+                self.blobs.delete(&old.blob_key).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Run {
+    /// An error unless the job is still ours.
+    fn owned(&self, ours: bool) -> Result<()> {
+        if ours { Ok(()) } else { Err(Error::LostJob(self.job.job_id.clone())) }
+    }
+}
+
+/// The options a job was submitted with.
+fn job_options(job: &TrainingJob, fallback: &options::Als) -> options::Als {
+    serde_json::from_value(Value::Object(job.options.clone())).unwrap_or_else(|_| fallback.clone())
+}
+
+fn metadata(run: &Run, artifact: &Artifact, ndcg: f64) -> Map<String, Value> {
+    let value = json!({
+        "options": run.job.options,
+        "through": artifact.through.0,
+        "items": artifact.items.len(),
+        "held_out_ndcg_at_10": ndcg,
+    });
+    value.as_object().cloned().unwrap_or_default()
+}
+
+/// Why a model is not served, if it is not.
+fn rejection(
+    ours: f64,
+    theirs: Option<f64>,
+    judged: usize,
+    options: &options::Training,
+) -> Option<String> {
+    let theirs = theirs?;
+    let floor = theirs * (1.0 - options.rejection_margin);
+    (judged >= MIN_JUDGED && ours < floor).then(|| {
+        format!(
+            "held-out NDCG@10 {ours:.4} is below {floor:.4} (the serving model's {theirs:.4} less \
+             {:.0} %) over {judged} users",
+            options.rejection_margin * 100.0
+        )
+    })
+}
+
+/// Mean NDCG@10 of the held-out titles, each ranked among all titles its user has not engaged with.
+fn ndcg(items: &Matrix, options: &als::Options, held_out: &[HeldOut]) -> f64 {
+    if held_out.is_empty() {
+        return 0.0;
+    }
+    let projection = Projection::new(items, options);
+    let each: Vec<f64> = held_out
+        .par_iter()
+        .map(|user| {
+            let mut allowed = RowSet::full(items.rows());
+            for (row, _) in &user.history {
+                allowed.remove(*row);
+            }
+            let mut scores = Vec::new();
+            items.times(&projection.project(items, &user.history), &mut scores);
+            let best = select::top_k(&scores, &allowed, JUDGED_AT, f32::NEG_INFINITY);
+            let list: Vec<u32> = best.into_iter().map(|(row, _)| row).collect();
+            metrics::ndcg(&list, &[user.target], JUDGED_AT)
+        })
+        .collect();
+    each.iter().sum::<f64>() / each.len() as f64
+}
+
+impl Artifact {
+    /// The factors in the row order of `items`; rows of zeros for titles this model does not know.
+    fn factors_for(&self, items: &[sona_domain::ContentId]) -> Matrix {
+        let mut factors = Matrix::zeros(items.len(), self.factors.width());
+        for (row, id) in items.iter().enumerate() {
+            if let Ok(known) = self.items.binary_search(id) {
+                factors.row_mut(row).copy_from_slice(self.factors.row(known));
+            }
+        }
+        factors
+    }
+}

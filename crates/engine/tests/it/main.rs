@@ -1,0 +1,9 @@
+//! The engine through its public face, on both databases where it matters.
+
+mod events;
+mod follow;
+mod gate;
+mod learning;
+mod lists;
+mod training;
+mod world;

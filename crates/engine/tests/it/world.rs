@@ -1,0 +1,187 @@
+//! A small world whose right answers are obvious: titles come in families, and users keep to one.
+
+use std::sync::Arc;
+
+use sona_domain::{
+    Content, ContentId, EventDraft, EventType, Recommendations, RequestContext, Timestamp, UserId,
+};
+use sona_engine::{Engine, Options, Parts, RecommendRequest, TrackOutcome};
+use sona_store::Blobs;
+use sona_testkit::clock::ManualClock;
+use sona_testkit::databases::{Backend, TestDatabase};
+use sona_testkit::ids::CountingIds;
+
+/// An engine, and what it stands on.
+pub(crate) struct World {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) blobs: Arc<dyn Blobs>,
+    pub(crate) database: TestDatabase,
+    pub(crate) options: Options,
+    ids: Arc<CountingIds>,
+}
+
+impl World {
+    /// An empty engine.
+    pub(crate) async fn new(backend: Backend) -> Self {
+        Self::with(backend, small_options()).await
+    }
+
+    /// An empty engine with these options.
+    pub(crate) async fn with(backend: Backend, options: Options) -> Self {
+        let database = TestDatabase::new(backend).await;
+        let clock = Arc::new(ManualClock::default());
+        let ids = Arc::new(CountingIds::default());
+        let blobs = sona_store::blobs::open_blobs("memory:").await.expect("memory");
+        let engine = open(&database, &blobs, &clock, &ids, &options).await;
+        Self { engine, clock, blobs, database, options, ids }
+    }
+
+    /// Two families of `titles` titles each; `users` users of each family watched all of it but the title
+    /// with their own number (modulo `titles`).
+    pub(crate) async fn two_families(backend: Backend, titles: usize, users: usize) -> Self {
+        let world = Self::new(backend).await;
+        world.fill(titles, users).await;
+        world
+    }
+
+    /// See [`World::two_families`].
+    pub(crate) async fn fill(&self, titles: usize, users: usize) {
+        let mut content = Vec::new();
+        let mut events = Vec::new();
+        for family in ["a", "b"] {
+            content.extend((0..titles).map(|t| title(&format!("{family}{t}"))));
+            for user in 0..users {
+                for t in (0..titles).filter(|t| *t != user % titles) {
+                    events.push(watch(&format!("{family}-user{user}"), &format!("{family}{t}")));
+                }
+            }
+        }
+        self.engine.put_content(&content).await.expect("written");
+        self.track(events).await;
+    }
+
+    /// A second engine on the same database, as another process would have.
+    pub(crate) async fn another(&self) -> Arc<Engine> {
+        open(&self.database, &self.blobs, &self.clock, &self.ids, &self.options).await
+    }
+
+    /// Stops the engine and opens it again on the same data.
+    pub(crate) async fn restart(&mut self) {
+        self.engine.close().await;
+        self.engine = self.another().await;
+    }
+
+    pub(crate) async fn track(&self, drafts: Vec<EventDraft>) -> Vec<TrackOutcome> {
+        self.engine.track(drafts).await.expect("tracked")
+    }
+
+    pub(crate) async fn train(&self) -> sona_domain::TrainingJob {
+        let job = self.engine.submit_training().await.expect("submitted");
+        let run = self.engine.run_training("test", Some(&job), Arc::new(|_| {})).await;
+        run.expect("trained").expect("ours")
+    }
+
+    pub(crate) async fn list(&self, user: &str, limit: usize) -> Recommendations {
+        list(&self.engine, user, limit).await
+    }
+
+    /// The ids of a user's list.
+    pub(crate) async fn ids(&self, user: &str, limit: usize) -> Vec<String> {
+        ids(&self.list(user, limit).await)
+    }
+}
+
+async fn open(
+    database: &TestDatabase,
+    blobs: &Arc<dyn Blobs>,
+    clock: &Arc<ManualClock>,
+    ids: &Arc<CountingIds>,
+    options: &Options,
+) -> Arc<Engine> {
+    let parts = Parts {
+        store: sona_store::open(&database.url).await.expect("a database"),
+        blobs: blobs.clone(),
+        clock: clock.clone(),
+        ids: ids.clone(),
+        options: options.clone(),
+    };
+    Engine::open(parts).await.expect("an engine")
+}
+
+/// Small factors, so that tests are quick.
+pub(crate) fn small_options() -> Options {
+    let mut options = Options::default();
+    options.als.factors = 8;
+    options.als.iterations = 6;
+    options
+}
+
+pub(crate) async fn list(engine: &Engine, user: &str, limit: usize) -> Recommendations {
+    let request = RecommendRequest {
+        user_id: user_id(user),
+        limit,
+        exclude: Vec::new(),
+        context: RequestContext::default(),
+    };
+    engine.recommend(&request).await.expect("a list")
+}
+
+pub(crate) fn ids(list: &Recommendations) -> Vec<String> {
+    list.recommendations.iter().map(|item| item.content_id.to_string()).collect()
+}
+
+pub(crate) fn user_id(id: &str) -> UserId {
+    UserId::new(id).expect("an id")
+}
+
+pub(crate) fn content_id(id: &str) -> ContentId {
+    ContentId::new(id).expect("an id")
+}
+
+pub(crate) fn title(id: &str) -> Content {
+    Content::new(content_id(id), format!("Title {id}"))
+}
+
+pub(crate) fn event(user: &str, content: &str, event_type: &str) -> EventDraft {
+    EventDraft {
+        event_id: None,
+        user_id: user_id(user),
+        content_id: content_id(content),
+        event_type: EventType::new(event_type).expect("a type"),
+        completion_rate: None,
+        rating: None,
+        is_rewatch: false,
+        dismissed: false,
+        context: None,
+        timestamp: None,
+    }
+}
+
+pub(crate) fn watch(user: &str, content: &str) -> EventDraft {
+    EventDraft { completion_rate: Some(1.0), ..event(user, content, "watch") }
+}
+
+pub(crate) fn watch_at(user: &str, content: &str, at: Timestamp) -> EventDraft {
+    EventDraft { timestamp: Some(at), ..watch(user, content) }
+}
+
+/// Runs a test on every database there is.
+#[macro_export]
+macro_rules! on_both {
+    ($name:ident) => {
+        mod $name {
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn sqlite() {
+                super::$name(sona_testkit::databases::Backend::Sqlite).await;
+            }
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn postgres() {
+                use sona_testkit::databases::{Backend, backends};
+                if backends().contains(&Backend::Postgres) {
+                    super::$name(Backend::Postgres).await;
+                }
+            }
+        }
+    };
+}

@@ -1,0 +1,148 @@
+//! The server's numbers, in Prometheus' text format.
+//!
+//! Every server has a recorder of its own, so several can live in one process. Labels take few values:
+//! routes are templates, never paths.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use metrics::{
+    counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+    with_local_recorder,
+};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
+use sona_domain::{Recommendations, Source};
+use sona_engine::Stats;
+
+/// Upper edges of the latency buckets, in seconds.
+const BUCKETS: [f64; 14] =
+    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+
+/// Samples wait in memory until they are sorted into buckets; after so many requests they are.
+const UPKEEP_EVERY: u64 = 4096;
+
+/// What became of tracked events, as label values.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct EventCounts {
+    pub(crate) accepted: u64,
+    pub(crate) duplicate: u64,
+    pub(crate) rejected: u64,
+}
+
+/// One server's numbers.
+pub(crate) struct Metrics {
+    recorder: PrometheusRecorder,
+    handle: PrometheusHandle,
+    requests: AtomicU64,
+}
+
+impl Metrics {
+    /// All at zero.
+    pub(crate) fn new() -> Self {
+        let recorder = PrometheusBuilder::new()
+            .set_buckets(&BUCKETS)
+            .expect("there is at least one bucket")
+            .build_recorder();
+        with_local_recorder(&recorder, describe);
+        let metrics = Self { handle: recorder.handle(), recorder, requests: AtomicU64::new(0) };
+        // Series exist from the start, so that rates are right from the first event on.
+        metrics.events(EventCounts::default());
+        with_local_recorder(&metrics.recorder, || {
+            for source in Source::ALL {
+                counter!("sona_recommendations_items_total", "source" => source.as_str())
+                    .increment(0);
+            }
+        });
+        metrics
+    }
+
+    /// One answered request.
+    pub(crate) fn request(
+        &self,
+        method: &'static str,
+        route: &str,
+        status: u16,
+        elapsed: Duration,
+    ) {
+        with_local_recorder(&self.recorder, || {
+            let (route, status) = (route.to_owned(), status.to_string());
+            counter!(
+                "sona_http_requests_total",
+                "method" => method, "route" => route.clone(), "status" => status
+            )
+            .increment(1);
+            histogram!(
+                "sona_http_request_duration_seconds", "method" => method, "route" => route
+            )
+            .record(elapsed.as_secs_f64());
+        });
+        if self.requests.fetch_add(1, Ordering::Relaxed) % UPKEEP_EVERY == UPKEEP_EVERY - 1 {
+            self.handle.run_upkeep();
+        }
+    }
+
+    /// One list that was handed out: each item counts for its strongest source.
+    pub(crate) fn list(&self, list: &Recommendations) {
+        with_local_recorder(&self.recorder, || {
+            for strongest in list.recommendations.iter().filter_map(|item| item.sources.first()) {
+                let source = strongest.source.as_str();
+                counter!("sona_recommendations_items_total", "source" => source).increment(1);
+            }
+        });
+    }
+
+    /// What became of some events.
+    pub(crate) fn events(&self, counts: EventCounts) {
+        with_local_recorder(&self.recorder, || {
+            let EventCounts { accepted, duplicate, rejected } = counts;
+            counter!("sona_events_total", "outcome" => "accepted").increment(accepted);
+            counter!("sona_events_total", "outcome" => "duplicate").increment(duplicate);
+            counter!("sona_events_total", "outcome" => "rejected").increment(rejected);
+        });
+    }
+
+    /// Everything as text, with the engine as it is now.
+    pub(crate) fn render(&self, stats: &Stats) -> String {
+        with_local_recorder(&self.recorder, || {
+            gauge!("sona_content").set(stats.content as f64);
+            gauge!("sona_resident_users").set(stats.resident_users as f64);
+            gauge!("sona_applied_cursor").set(stats.applied.0 as f64);
+            gauge!("sona_model_version").set(stats.model_version.unwrap_or(0) as f64);
+            gauge!("sona_transitions").set(stats.transitions as f64);
+            let healthy = stats.follow_error.is_none() && stats.model_error.is_none();
+            gauge!("sona_healthy").set(if healthy { 1.0 } else { 0.0 });
+        });
+        self.handle.render()
+    }
+}
+
+fn describe() {
+    describe_counter!(
+        "sona_http_requests_total",
+        "Requests answered, by method, route template and status."
+    );
+    describe_histogram!(
+        "sona_http_request_duration_seconds",
+        "Time from a request's head to its answer's head, in seconds."
+    );
+    describe_counter!(
+        "sona_recommendations_items_total",
+        "Items handed out in lists, by the source that contributed most to the item."
+    );
+    describe_counter!(
+        "sona_events_total",
+        "Events received: accepted (durable and applied), duplicate, or rejected."
+    );
+    describe_gauge!("sona_content", "Entries in the catalogue.");
+    describe_gauge!("sona_resident_users", "Users whose state is in memory.");
+    describe_gauge!(
+        "sona_applied_cursor",
+        "Position in the event log up to which events are applied."
+    );
+    describe_gauge!(
+        "sona_model_version",
+        "Version of the model served; 0 before the first training."
+    );
+    describe_gauge!("sona_transitions", "Title-to-title counts held by the sequence source.");
+    describe_gauge!("sona_healthy", "1 if nothing is wrong, 0 if /health lists a problem.");
+}

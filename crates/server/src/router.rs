@@ -1,0 +1,136 @@
+//! Every URL on one page.
+//!
+//! | method | URL | what it does |
+//! |---|---|---|
+//! | POST | `/api/v1/recommendations` | what a user should see next, and why |
+//! | GET | `/api/v1/similar/{content_id}` | titles like a title |
+//! | POST | `/api/v1/events/track` | take in what users did |
+//! | GET | `/api/v1/profile/{user_id}` | what is known of a user |
+//! | POST | `/api/v1/profile/update` | take in one user's viewings, all or none |
+//! | DELETE | `/api/v1/users/{user_id}` | remove a user with all that is theirs |
+//! | POST | `/api/v1/content` | add an entry to the catalogue |
+//! | GET, PUT, PATCH, DELETE | `/api/v1/content/{content_id}` | read, replace, change, remove an entry |
+//! | POST | `/api/v1/content/bulk` | add or replace many entries, all or none |
+//! | GET | `/health` | how the server is |
+//! | GET | `/health/live` | whether the process answers |
+//! | GET | `/health/ready` | whether requests should be sent here |
+//! | GET | `/metrics` | numbers for Prometheus |
+//! | GET | `/api/openapi.json` | this API, for programs |
+//! | GET | `/api/docs` | this API, for people |
+//! | GET | `/` | leads to `/api/docs` |
+//!
+//! A test holds this table and the OpenAPI document together.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::from_fn_with_state;
+use bytes::Bytes;
+use sona_domain::{IdSource, Violation};
+use sona_engine::Engine;
+use tokio::sync::Mutex;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::csrf::CsrfLayer;
+use utoipa::openapi::path::Operation;
+use utoipa::openapi::{ContentBuilder, Ref, ResponseBuilder};
+use utoipa::{OpenApi, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::app::App;
+use crate::envelope;
+use crate::error::{PROBLEM_JSON, Problem};
+use crate::metrics::Metrics;
+use crate::options::ServerOptions;
+use crate::routes::{
+    content, events, health, metrics, openapi as document, profile, recommendations, similar, users,
+};
+
+/// The application over an open engine; `ids` names requests that come without an id.
+pub fn router(engine: Arc<Engine>, ids: Arc<dyn IdSource>, options: &ServerOptions) -> Router {
+    let (routes, openapi) = routes().split_for_parts();
+    let openapi = openapi.to_json().expect("the document holds only JSON values");
+    let app = Arc::new(App {
+        engine,
+        ids,
+        metrics: Metrics::new(),
+        body_limit: options.body_limit_bytes,
+        timeout: Duration::from_secs(options.timeout_seconds),
+        content_writes: Mutex::default(),
+        openapi: Bytes::from(openapi),
+    });
+    // The last layer is the outermost.
+    routes
+        .fallback(envelope::no_route)
+        .layer(DefaultBodyLimit::max(options.body_limit_bytes))
+        .layer(from_fn_with_state(app.clone(), envelope::deadline))
+        .layer(CatchPanicLayer::custom(envelope::panicked))
+        .layer(CsrfLayer::new())
+        .layer(from_fn_with_state(app.clone(), envelope::envelope))
+        .with_state(app)
+}
+
+/// The OpenAPI document of [`router`].
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    routes().into_openapi()
+}
+
+fn routes() -> OpenApiRouter<Arc<App>> {
+    let mut router = OpenApiRouter::with_openapi(Api::openapi())
+        .routes(routes!(recommendations::recommend))
+        .routes(routes!(similar::similar))
+        .routes(routes!(events::track))
+        .routes(routes!(profile::read))
+        .routes(routes!(profile::update))
+        .routes(routes!(users::remove))
+        .routes(routes!(content::create))
+        .routes(routes!(content::read, content::replace, content::change, content::remove))
+        .routes(routes!(content::bulk))
+        .routes(routes!(health::health))
+        .routes(routes!(health::live))
+        .routes(routes!(health::ready))
+        .routes(routes!(metrics::metrics))
+        .routes(routes!(document::openapi))
+        .routes(routes!(document::docs))
+        .routes(routes!(document::root));
+    for item in router.get_openapi_mut().paths.paths.values_mut() {
+        let operations =
+            [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch];
+        operations.into_iter().flatten().for_each(may_fail);
+    }
+    router
+}
+
+/// Says in the document that every other answer of an operation is a problem.
+fn may_fail(operation: &mut Operation) {
+    let problem =
+        ContentBuilder::new().schema(Some(Ref::from_schema_name(Problem::name()))).build();
+    let response = ResponseBuilder::new()
+        .description("Any other answer is a problem; `type` says which.")
+        .content(PROBLEM_JSON, problem)
+        .build();
+    operation.responses.responses.insert("default".to_owned(), response.into());
+}
+
+/// What the document says besides its operations.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Sona",
+        description = "What should this user see next, and why. Send the catalogue and your users' events; ask for lists.\n\n\
+            Ids are opaque strings of 1 to 255 bytes. Times are RFC 3339. Unknown fields are refused, so a misspelt one is \
+            never silently ignored. Every failure is `application/problem+json` (RFC 9457) and names all problems of a \
+            body at once. Send `x-request-id` to find a request in the log again; the answer carries it."
+    ),
+    tags(
+        (name = "recommendations", description = "Lists, and why each title is on them."),
+        (name = "events", description = "What users did. Durable and reflected in the next list when answered."),
+        (name = "users", description = "What is known of a user, and forgetting it."),
+        (name = "content", description = "The catalogue. A change is in force when it is answered."),
+        (name = "operations", description = "Health, metrics, this document."),
+    ),
+    components(schemas(Problem, Violation)),
+)]
+struct Api;

@@ -1,0 +1,114 @@
+//! `/health`: how the server is, whether it lives, whether it should get requests.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::app::App;
+use crate::error::{ApiError, Code, Problem, Result};
+
+/// How long the database may take to answer before the server is not ready.
+const PING_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How the server is.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Health {
+    /// In one word.
+    status: HealthStatus,
+    /// Always `sona`.
+    service: &'static str,
+    /// The version of this server.
+    version: &'static str,
+    /// Which database, without credentials.
+    database: String,
+    /// Entries in the catalogue.
+    content: usize,
+    /// Users whose state is in memory.
+    resident_users: u64,
+    /// The model served; absent before the first training.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model_version: Option<i64>,
+    /// Position in the event log up to which events are reflected in lists.
+    applied_cursor: i64,
+    /// What is wrong, in words; empty if nothing is.
+    problems: Vec<String>,
+}
+
+/// How the server is, in one word.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum HealthStatus {
+    /// Nothing is wrong.
+    Ok,
+    /// It answers, but `problems` says what is wrong.
+    Degraded,
+}
+
+/// Say how the server is
+///
+/// Always 200; whether to send requests here is answered by `/health/ready`.
+#[utoipa::path(
+    get, path = "/health", operation_id = "health", tag = "operations",
+    responses((status = 200, description = "How the server is", body = Health))
+)]
+pub(crate) async fn health(State(app): State<Arc<App>>) -> Json<Health> {
+    let stats = app.engine.stats();
+    let follow =
+        stats.follow_error.map(|error| format!("the event log cannot be followed: {error}"));
+    let model = stats.model_error.map(|error| format!("the current model is not served: {error}"));
+    let problems: Vec<_> = follow.into_iter().chain(model).collect();
+    Json(Health {
+        status: if problems.is_empty() { HealthStatus::Ok } else { HealthStatus::Degraded },
+        service: "sona",
+        version: env!("CARGO_PKG_VERSION"),
+        database: stats.database,
+        content: stats.content,
+        resident_users: stats.resident_users,
+        model_version: stats.model_version,
+        applied_cursor: stats.applied.0,
+        problems,
+    })
+}
+
+/// A probe's answer.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Probe {
+    /// `live` or `ready`.
+    status: &'static str,
+}
+
+/// Say that the process answers
+#[utoipa::path(
+    get, path = "/health/live", operation_id = "health_live", tag = "operations",
+    responses((status = 200, description = "The process answers", body = Probe))
+)]
+pub(crate) async fn live() -> Json<Probe> {
+    Json(Probe { status: "live" })
+}
+
+/// Say whether to send requests here
+///
+/// Ready means that the database answers within 2 seconds and the event log can be followed.
+#[utoipa::path(
+    get, path = "/health/ready", operation_id = "health_ready", tag = "operations",
+    responses(
+        (status = 200, description = "Send requests", body = Probe),
+        (status = 503, description = "Send none for now", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn ready(State(app): State<Arc<App>>) -> Result<Json<Probe>> {
+    let not_ready = |detail: String| ApiError::new(Code::NotReady, detail);
+    match tokio::time::timeout(PING_TIMEOUT, app.engine.ping()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => return Err(not_ready(error.to_string())),
+        Err(_) => return Err(not_ready(format!("the database took more than {PING_TIMEOUT:?}"))),
+    }
+    match app.engine.stats().follow_error {
+        Some(error) => Err(not_ready(format!("the event log cannot be followed: {error}"))),
+        None => Ok(Json(Probe { status: "ready" })),
+    }
+}

@@ -1,0 +1,64 @@
+//! Everything durable: the database seam with its SQLite and PostgreSQL twins, and the blob seam.
+//!
+//! Each group of methods is a small trait in a file of its own ([`events`], [`content`], [`users`],
+//! [`profiles`], [`models`], [`jobs`]); [`Store`] is their sum. A URL decides which twin is opened
+//! ([`open`]): `sqlite:PATH`, `sqlite::memory:` or `postgres://…`. Nothing above this crate knows which one it got,
+//! and nothing outside `sqlite/` and `postgres/` knows SQL.
+//!
+//! One method is one transaction; no transaction crosses the seam. "Not found" is `None` or `false`, never
+//! an error. Times are passed in. Both twins pass the same contract suite (`tests/it`).
+
+pub mod blobs;
+pub mod content;
+pub mod error;
+pub mod events;
+pub mod jobs;
+pub mod models;
+pub mod profiles;
+pub mod users;
+
+mod postgres;
+mod row;
+mod sqlite;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+pub use blobs::Blobs;
+pub use content::{Catalogue, ContentChange, Revision};
+pub use error::{Error, Result};
+pub use events::{AppendOutcome, Events};
+pub use jobs::{Jobs, NewJob};
+pub use models::Models;
+pub use profiles::Profiles;
+pub use users::{RemovedUser, UserRemoval, Users};
+
+/// The database: the truth everything in memory is a view of.
+#[async_trait]
+pub trait Store: Events + Catalogue + Users + Profiles + Models + Jobs + Send + Sync {
+    /// Which twin this is and how it was reached, without credentials: for logs and `/health`.
+    fn describe(&self) -> String;
+
+    /// Answers if the database does: a round trip that reads one row.
+    async fn ping(&self) -> Result<()>;
+
+    /// Migrations applied so far: (number, name), oldest first.
+    async fn migrations(&self) -> Result<Vec<(i64, String)>>;
+
+    /// Waits for writes under way and closes every connection (SQLite also checkpoints its log).
+    async fn close(&self);
+}
+
+/// Opens the database at `url` and brings its schema up to date.
+///
+/// `sqlite:PATH` (created if missing), `sqlite::memory:` (tests), `postgres://USER:PASSWORD@HOST:PORT/DB`.
+pub async fn open(url: &str) -> Result<Arc<dyn Store>> {
+    if url.starts_with("sqlite:") {
+        Ok(Arc::new(sqlite::SqliteStore::open(url).await?))
+    } else if url.starts_with("postgres:") || url.starts_with("postgresql:") {
+        Ok(Arc::new(postgres::PostgresStore::open(url).await?))
+    } else {
+        Err(Error::Url(error::redact(url)))
+    }
+}

@@ -1,0 +1,130 @@
+//! The event log in PostgreSQL.
+
+use async_trait::async_trait;
+use sona_domain::{Cursor, Event, LoggedEvent, Timestamp, UserId};
+use sqlx::PgConnection;
+
+use super::{PostgresStore, locked_head, set_head};
+use crate::error::Result;
+use crate::events::{
+    AppendOutcome, EventRow, Events, HistoryRow, Placement, check, context_text, event_columns,
+};
+use crate::row::sql_limit;
+
+pub(super) const LOG: &str = "viewing_events";
+
+#[async_trait]
+impl Events for PostgresStore {
+    async fn append(&self, events: &[Event], now: Timestamp) -> Result<Vec<AppendOutcome>> {
+        if events.is_empty() {
+            return Ok(Vec::new());
+        }
+        check(events)?;
+        let ids: Vec<_> = events.iter().map(|event| event.event_id.as_str()).collect();
+        let mut transaction = self.begin().await?;
+        // The lock first: what is known is read after everyone before has committed.
+        let head = Cursor(locked_head(&mut transaction, LOG).await?);
+        let known: Vec<String> =
+            sqlx::query_scalar("SELECT event_id FROM viewing_events WHERE event_id = ANY ($1)")
+                .bind(ids)
+                .fetch_all(&mut *transaction)
+                .await?;
+        let placed = Placement::new(events, &known, head);
+        if !placed.fresh.is_empty() {
+            sqlx::query(
+                "INSERT INTO users (user_id, created_at) SELECT user_id, $2 FROM unnest($1) AS user_id
+                 ON CONFLICT (user_id) DO NOTHING",
+            )
+            .bind(placed.users())
+            .bind(now.as_micros())
+            .execute(&mut *transaction)
+            .await?;
+            insert(&mut transaction, &placed.fresh).await?;
+            set_head(&mut transaction, LOG, placed.head.0).await?;
+            transaction.commit().await?;
+        }
+        Ok(placed.outcomes)
+    }
+
+    async fn head(&self) -> Result<Cursor> {
+        let head = sqlx::query_scalar("SELECT head FROM log_heads WHERE log_name = $1").bind(LOG);
+        Ok(Cursor(head.fetch_one(&self.pool).await?))
+    }
+
+    async fn after(&self, cursor: Cursor, limit: usize) -> Result<Vec<LoggedEvent>> {
+        let rows = sqlx::query_as(concat!(
+            "SELECT ",
+            event_columns!(),
+            " FROM viewing_events WHERE cursor > $1 ORDER BY cursor LIMIT $2"
+        ))
+        .bind(cursor.0)
+        .bind(sql_limit(limit))
+        .fetch_all(&self.pool)
+        .await?;
+        EventRow::read_all(rows)
+    }
+
+    async fn since(
+        &self,
+        since: Timestamp,
+        cursor: Cursor,
+        limit: usize,
+    ) -> Result<Vec<LoggedEvent>> {
+        // From the start of the log the index on time finds the first event of the window; further pages walk
+        // the log. `+ 0` keeps either part from using the other's index.
+        let rows = sqlx::query_as(concat!(
+            "SELECT ",
+            event_columns!(),
+            " FROM viewing_events
+             WHERE cursor > $2 AND timestamp + 0 >= $1 AND cursor >= CASE WHEN $2 > 0 THEN $2
+                   ELSE (SELECT min(cursor + 0) FROM viewing_events WHERE timestamp >= $1) END
+             ORDER BY cursor LIMIT $3"
+        ))
+        .bind(since.as_micros())
+        .bind(cursor.0)
+        .bind(sql_limit(limit))
+        .fetch_all(&self.pool)
+        .await?;
+        EventRow::read_all(rows)
+    }
+
+    async fn histories(&self, users: &[UserId]) -> Result<Vec<Vec<LoggedEvent>>> {
+        let asked: Vec<_> = users.iter().map(UserId::as_str).collect();
+        let rows = sqlx::query_as(concat!(
+            "SELECT place - 1 AS place, ",
+            event_columns!(),
+            " FROM unnest($1) WITH ORDINALITY AS asked (asked_id, place)
+             JOIN viewing_events ON user_id = asked_id ORDER BY place, cursor"
+        ))
+        .bind(asked)
+        .fetch_all(&self.pool)
+        .await?;
+        HistoryRow::read_all(rows, users.len())
+    }
+}
+
+async fn insert(connection: &mut PgConnection, events: &[(Cursor, &Event)]) -> Result<()> {
+    fn column<'e, T>(events: &'e [(Cursor, &'e Event)], value: impl Fn(&'e Event) -> T) -> Vec<T> {
+        events.iter().map(|(_, event)| value(event)).collect()
+    }
+    let cursors: Vec<_> = events.iter().map(|(cursor, _)| cursor.0).collect();
+    sqlx::query(concat!(
+        "INSERT INTO viewing_events (",
+        event_columns!(),
+        ") SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
+    ))
+    .bind(cursors)
+    .bind(column(events, |event| event.event_id.as_str()))
+    .bind(column(events, |event| event.user_id.as_str()))
+    .bind(column(events, |event| event.content_id.as_str()))
+    .bind(column(events, |event| event.event_type.as_str()))
+    .bind(column(events, |event| event.completion_rate))
+    .bind(column(events, |event| event.rating))
+    .bind(column(events, |event| event.is_rewatch))
+    .bind(column(events, |event| event.dismissed))
+    .bind(column(events, context_text))
+    .bind(column(events, |event| event.timestamp.as_micros()))
+    .execute(connection)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,76 @@
+//! Users in PostgreSQL.
+
+use async_trait::async_trait;
+use sona_domain::{Timestamp, UserId};
+
+use super::{PostgresStore, events, locked_head, set_head};
+use crate::error::{Error, Result};
+use crate::row::sql_limit;
+use crate::users::{RemovalRow, RemovedUser, UserRemoval, Users, digest};
+
+const LOG: &str = "user_removals";
+
+#[async_trait]
+impl Users for PostgresStore {
+    async fn user_created_at(&self, user: &UserId) -> Result<Option<Timestamp>> {
+        let at: Option<i64> = sqlx::query_scalar("SELECT created_at FROM users WHERE user_id = $1")
+            .bind(user.as_str())
+            .fetch_optional(&self.pool)
+            .await?;
+        Ok(at.map(Timestamp::from_micros))
+    }
+
+    async fn count_users(&self) -> Result<u64> {
+        let count: i64 =
+            sqlx::query_scalar("SELECT count(*) FROM users").fetch_one(&self.pool).await?;
+        u64::try_from(count).map_err(Error::corrupt("users"))
+    }
+
+    async fn remove_user(&self, user: &UserId, now: Timestamp) -> Result<Option<RemovedUser>> {
+        let mut transaction = self.begin().await?;
+        // No event of the user may be appended, no profile written, between the deletions below.
+        locked_head(&mut transaction, events::LOG).await?;
+        let found = sqlx::query("SELECT user_id FROM users WHERE user_id = $1 FOR UPDATE")
+            .bind(user.as_str())
+            .fetch_optional(&mut *transaction)
+            .await?;
+        if found.is_none() {
+            return Ok(None);
+        }
+        let mut removed = [0; 3];
+        let statements = [
+            "DELETE FROM viewing_events WHERE user_id = $1",
+            "DELETE FROM profiles WHERE user_id = $1",
+            "DELETE FROM users WHERE user_id = $1",
+        ];
+        for (statement, removed) in statements.into_iter().zip(&mut removed) {
+            let query = sqlx::query(statement).bind(user.as_str());
+            *removed = query.execute(&mut *transaction).await?.rows_affected();
+        }
+        let sequence = locked_head(&mut transaction, LOG).await? + 1;
+        sqlx::query(
+            "INSERT INTO user_removals (sequence, user_digest, removed_at) VALUES ($1, $2, $3)",
+        )
+        .bind(sequence)
+        .bind(digest(user).to_vec())
+        .bind(now.as_micros())
+        .execute(&mut *transaction)
+        .await?;
+        set_head(&mut transaction, LOG, sequence).await?;
+        transaction.commit().await?;
+        let [events, profiles, _] = removed;
+        Ok(Some(RemovedUser { events, profiles }))
+    }
+
+    async fn removals_after(&self, sequence: i64, limit: usize) -> Result<Vec<UserRemoval>> {
+        let rows: Vec<RemovalRow> = sqlx::query_as(
+            "SELECT sequence, user_digest FROM user_removals
+             WHERE sequence > $1 ORDER BY sequence LIMIT $2",
+        )
+        .bind(sequence)
+        .bind(sql_limit(limit))
+        .fetch_all(&self.pool)
+        .await?;
+        rows.into_iter().map(RemovalRow::read).collect()
+    }
+}

@@ -1,0 +1,178 @@
+//! The embedded database: one file in WAL mode, one connection that writes, a few that read.
+//!
+//! Other processes may use the same file: whoever finds it locked waits, up to [`BUSY_TIMEOUT`]. Every write is a
+//! `BEGIN IMMEDIATE` transaction, so that it holds the write lock before it reads what it decides upon.
+
+mod content;
+mod events;
+mod jobs;
+mod models;
+mod profiles;
+mod users;
+
+use std::path::Path;
+use std::thread::available_parallelism;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sqlx::migrate::Migrator;
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
+use sqlx::{Connection, Sqlite, SqliteConnection, Transaction};
+
+use crate::error::{Error, Result};
+use crate::{Store, error};
+
+static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
+
+/// How long to wait for another process that holds the file's lock.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How often to try switching a fresh file to WAL mode, which SQLite refuses at once (without waiting) while
+/// another process does the same.
+const OPEN_ATTEMPTS: u32 = 100;
+
+/// The SQLite twin of [`Store`].
+pub(crate) struct SqliteStore {
+    /// One connection; whoever wants to write queues for it.
+    writer: SqlitePool,
+    /// Connections that refuse to write. In memory there is only the writer.
+    readers: SqlitePool,
+    name: String,
+}
+
+impl SqliteStore {
+    /// Opens `sqlite:PATH` (created if missing, and its folder too) or `sqlite::memory:`.
+    pub(crate) async fn open(url: &str) -> Result<Self> {
+        let path = path_of(url).ok_or_else(|| Error::Url(error::redact(url)))?;
+        let name = format!("sqlite:{path}");
+        if path == ":memory:" {
+            let options: SqliteConnectOptions = "sqlite::memory:".parse()?;
+            let writer = open_writer(options).await?;
+            return Ok(Self { readers: writer.clone(), writer, name });
+        }
+        if let Some(folder) = Path::new(path).parent().filter(|folder| *folder != Path::new("")) {
+            fs_err::create_dir_all(folder).map_err(sqlx::Error::Io)?;
+        }
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .foreign_keys(true)
+            .busy_timeout(BUSY_TIMEOUT)
+            .journal_mode(SqliteJournalMode::Wal)
+            // An acknowledged write survives a power cut, not only a crash of this process.
+            .synchronous(SqliteSynchronous::Full)
+            // A long reader lets the log grow; give the space back when it has gone.
+            .pragma("journal_size_limit", "67108864")
+            .row_buffer_size(512);
+        let writer = open_writer(options.clone()).await?;
+        let readers = SqlitePoolOptions::new()
+            .max_connections(available_parallelism().map_or(4, |n| n.get().clamp(2, 8) as u32))
+            .test_before_acquire(false)
+            .connect_lazy_with(options.pragma("query_only", "on"));
+        Ok(Self { writer, readers, name })
+    }
+
+    /// Begins a transaction that may write; waits for its turn.
+    async fn write(&self) -> Result<Transaction<'static, Sqlite>> {
+        Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
+    }
+}
+
+/// The path in a `sqlite:` URL. Parameters are refused rather than taken for part of a file name.
+fn path_of(url: &str) -> Option<&str> {
+    let path = url.strip_prefix("sqlite:")?;
+    let path = path.strip_prefix("//").unwrap_or(path);
+    (!path.is_empty() && !path.contains(['?', '\0'])).then_some(path)
+}
+
+async fn open_writer(options: SqliteConnectOptions) -> Result<SqlitePool> {
+    let pool = SqlitePoolOptions::new()
+        .max_connections(1)
+        .min_connections(1)
+        // In memory the connection is the database.
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .test_before_acquire(false);
+    let mut attempts = 1;
+    let writer = loop {
+        match pool.clone().connect_with(options.clone()).await.map_err(Error::from) {
+            Ok(writer) => break writer,
+            Err(Error::Unavailable(_)) if attempts < OPEN_ATTEMPTS => attempts += 1,
+            Err(error) => return Err(error),
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    migrate(&mut *writer.acquire().await?).await?;
+    Ok(writer)
+}
+
+/// Brings the schema up to date, all steps or none. The migrator takes no lock on SQLite, so this does: of two
+/// processes that open a fresh file together, the second finds the work done.
+async fn migrate(connection: &mut SqliteConnection) -> Result<()> {
+    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+    MIGRATIONS.run_direct(None, &mut *transaction, false).await?;
+    transaction.commit().await?;
+    Ok(())
+}
+
+/// The next position of a log. The caller holds the write lock.
+async fn head(connection: &mut SqliteConnection, log: &'static str) -> Result<i64> {
+    let head = sqlx::query_scalar("SELECT head FROM log_heads WHERE log_name = ?1").bind(log);
+    Ok(head.fetch_one(connection).await?)
+}
+
+async fn set_head(connection: &mut SqliteConnection, log: &'static str, head: i64) -> Result<()> {
+    sqlx::query("UPDATE log_heads SET head = ?2 WHERE log_name = ?1")
+        .bind(log)
+        .bind(head)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    fn describe(&self) -> String {
+        self.name.clone()
+    }
+
+    async fn ping(&self) -> Result<()> {
+        sqlx::query("SELECT head FROM log_heads LIMIT 1").fetch_one(&self.readers).await?;
+        Ok(())
+    }
+
+    async fn migrations(&self) -> Result<Vec<(i64, String)>> {
+        let all = "SELECT version, description FROM _sqlx_migrations ORDER BY version";
+        Ok(sqlx::query_as(all).fetch_all(&self.readers).await?)
+    }
+
+    async fn close(&self) {
+        // Taking the writer waits for the write under way. Failure to checkpoint loses nothing: the log stays.
+        if let Ok(mut writer) = self.writer.acquire().await {
+            let checkpoint = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut *writer);
+            if let Err(error) = checkpoint.await {
+                tracing::debug!(%error, "no checkpoint on close");
+            }
+        }
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_name_files() {
+        let check = |url, expect: Option<&str>| assert_eq!(path_of(url), expect, "{url}");
+        check("sqlite:data/sona.db", Some("data/sona.db"));
+        check("sqlite:/var/lib/sona.db", Some("/var/lib/sona.db"));
+        check("sqlite:///var/lib/sona.db", Some("/var/lib/sona.db"));
+        check("sqlite::memory:", Some(":memory:"));
+        check("sqlite:sona.db?mode=ro", None);
+        check("sqlite:", None);
+    }
+}

@@ -1,0 +1,61 @@
+//! Users: created by their first event, removed with all that is theirs.
+
+use async_trait::async_trait;
+use sha2::{Digest, Sha256};
+use sona_domain::{Timestamp, UserId};
+
+use crate::error::{Error, Result};
+
+/// What was removed with a user.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RemovedUser {
+    /// Events taken out of the log.
+    pub events: u64,
+    /// Profiles removed (0 or 1).
+    pub profiles: u64,
+}
+
+/// The trace a removal leaves so that every process forgets the user: a digest, not the id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserRemoval {
+    /// Position in the list of removals; follows commit order.
+    pub sequence: i64,
+    /// SHA-256 of the user id's bytes.
+    pub user_digest: [u8; 32],
+}
+
+/// The users.
+#[async_trait]
+pub trait Users: Send + Sync {
+    /// When the user was created; `None` for an unknown one.
+    async fn user_created_at(&self, user: &UserId) -> Result<Option<Timestamp>>;
+
+    /// How many users there are.
+    async fn count_users(&self) -> Result<u64>;
+
+    /// Removes the user, their events and their profile in one transaction; `None` for an unknown user.
+    async fn remove_user(&self, user: &UserId, now: Timestamp) -> Result<Option<RemovedUser>>;
+
+    /// Up to `limit` removals after `sequence`, oldest first.
+    async fn removals_after(&self, sequence: i64, limit: usize) -> Result<Vec<UserRemoval>>;
+}
+
+/// What remembers a removed user.
+pub(crate) fn digest(user: &UserId) -> [u8; 32] {
+    Sha256::digest(user.as_str()).into()
+}
+
+/// A row of `user_removals`.
+#[derive(sqlx::FromRow)]
+pub(crate) struct RemovalRow {
+    sequence: i64,
+    user_digest: Vec<u8>,
+}
+
+impl RemovalRow {
+    pub(crate) fn read(self) -> Result<UserRemoval> {
+        let user_digest = <[u8; 32]>::try_from(self.user_digest.as_slice())
+            .map_err(Error::corrupt("user_removals.user_digest"))?;
+        Ok(UserRemoval { sequence: self.sequence, user_digest })
+    }
+}
