@@ -14,13 +14,13 @@ pub const NEUTRAL_AFFINITY: f32 = 0.5;
 /// How far one event moves a genre's affinity towards its engagement weight.
 pub const AFFINITY_STEP: f32 = 0.1;
 
-/// What is known of a user. Derived from the log up to [`Profile::through`].
+/// What is known of a user. Derived from the log up to `through`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Profile {
     /// Whose.
     pub user_id: UserId,
-    /// The user's ALS factors under [`Profile::model_version`]; empty before a model is trained or without history.
+    /// The user's ALS factors under `model_version`; empty before a model is trained or without history.
     pub preference_vector: Vec<f32>,
     /// The model the vector belongs to.
     #[serde(skip_serializing_if = "Option::is_none")]

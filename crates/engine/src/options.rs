@@ -46,9 +46,9 @@ impl Default for Fusion {
     fn default() -> Self {
         Self {
             candidates_per_source: 100,
-            collaborative: 0.25,
-            sequence: 0.40,
-            trending: 0.25,
+            collaborative: 0.20,
+            sequence: 0.45,
+            trending: 0.30,
             popular: 0.05,
             context: 0.10,
         }

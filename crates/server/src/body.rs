@@ -80,12 +80,11 @@ impl AnyBody {
     pub(crate) fn entries(&self, max: usize) -> Result<Entries> {
         let entries = match self.kind {
             Some(Kind::Lines) => Entries::Many(lines(&self.bytes, max)?),
-            Some(Kind::Json) => as_json(&self.bytes)?,
             None if looks_like_lines(&self.bytes) => match parse(&self.bytes) {
                 Ok(value) => Entries::of(value),
                 Err(_) => Entries::Many(lines(&self.bytes, max)?),
             },
-            None => as_json(&self.bytes)?,
+            None | Some(Kind::Json) => as_json(&self.bytes)?,
         };
         match &entries {
             Entries::Many(many) if many.is_empty() => {
@@ -99,13 +98,9 @@ impl AnyBody {
 
 impl Entries {
     fn of(value: Value) -> Self {
-        match value {
-            Value::Array(values) => {
-                let entry = |value| Entry { value: Ok(value), line: None };
-                Self::Many(values.into_iter().map(entry).collect())
-            }
-            one => Self::One(one),
-        }
+        let Value::Array(values) = value else { return Self::One(value) };
+        let entry = |value| Entry { value: Ok(value), line: None };
+        Self::Many(values.into_iter().map(entry).collect())
     }
 }
 

@@ -139,7 +139,9 @@ impl Code {
             Self::ShuttingDown => "the server is shutting down",
             Self::StoreUnavailable => "the database or the blob store does not answer",
             Self::BodyTimeout => "the whole body must arrive within the time limit",
-            Self::Timeout => "the work was given up at the time limit",
+            Self::Timeout => {
+                "given up at the time limit; what was to be written may have been written"
+            }
             Self::BadRequest
             | Self::MalformedJson
             | Self::NotUtf8
@@ -235,7 +237,7 @@ impl From<sona_engine::Error> for ApiError {
 }
 
 impl IntoResponse for ApiError {
-    /// Status and the failure itself, for [`render`] to find.
+    /// Status and the failure itself, for the envelope to find.
     fn into_response(self) -> Response {
         let mut response = self.code.status().into_response();
         response.extensions_mut().insert(self);

@@ -65,9 +65,12 @@ impl Server {
     /// Takes the configured address.
     pub async fn bind(options: &ServerOptions) -> Result<Self, BindError> {
         let address = loopback_address(&options.host, options.port).await?;
-        let refused = |source: io::Error| match source.kind() {
-            io::ErrorKind::AddrInUse => BindError::InUse { address },
-            _ => BindError::Refused { address, source },
+        let refused = |source: io::Error| {
+            if source.kind() == io::ErrorKind::AddrInUse {
+                BindError::InUse { address }
+            } else {
+                BindError::Refused { address, source }
+            }
         };
         let listener = TcpListener::bind(address).await.map_err(refused)?;
         let local_addr = listener.local_addr().map_err(refused)?;

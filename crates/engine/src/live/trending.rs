@@ -10,7 +10,7 @@ use sona_domain::Timestamp;
 
 use crate::options;
 
-/// The origin moves when the exponent of a fresh event would pass this many half lives.
+/// The origin moves when an event lies more than this many half lives from it.
 const MAX_HALF_LIVES: f64 = 200.0;
 
 /// Identifies a viewer without holding their id.
@@ -54,7 +54,8 @@ impl Trending {
         if now.seconds_since(at) >= self.window_seconds {
             return;
         }
-        if (at.seconds_since(self.origin)) / self.half_life_seconds > MAX_HALF_LIVES {
+        // Far from the origin, on either side (a clock may be set back), scores would leave f64's range.
+        if (at.seconds_since(self.origin) / self.half_life_seconds).abs() > MAX_HALF_LIVES {
             self.move_origin(now);
         }
         match self.latest.get(&(row, viewer)).copied() {
@@ -209,6 +210,18 @@ mod tests {
         }
         assert!((0..7).all(|row| t.score(row).is_finite() && t.score(row) > 0.0));
         assert_eq!((0..7).map(|row| t.viewers(row)).sum::<u32>(), 14);
+    }
+
+    #[test]
+    fn a_clock_set_back_for_years_changes_nothing() {
+        let mut t = Trending::new(
+            &options::Trending { window_days: 14.0, half_life_days: 1.0 },
+            at(5000.0),
+        );
+        t.add(1, 100, at(1.0), at(2.0));
+        t.add(2, 100, at(2.0), at(2.0));
+        assert_eq!(t.best().collect::<Vec<_>>(), [2, 1]);
+        assert!((t.score(1) - 0.5).abs() < 1e-6);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! All writes of this server take turns (`App::content_writes`), so a change that reads, merges and writes an
 //! entry loses nothing another request wrote. Several servers on one database do not take turns with each other.
 
+use std::fmt::Write;
 use std::sync::Arc;
 
 use axum::Json;
@@ -250,10 +251,10 @@ fn percent_encode(id: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
     let mut encoded = String::with_capacity(id.len());
     for (n, byte) in id.bytes().enumerate() {
-        if plain(byte) && !(n == 0 && (id == "bulk" || id == "." || id == "..")) {
+        if plain(byte) && !(n == 0 && id == "bulk") {
             encoded.push(char::from(byte));
         } else {
-            encoded.push_str(&format!("%{byte:02X}"));
+            write!(encoded, "%{byte:02X}").expect("writing to a string cannot fail");
         }
     }
     encoded

@@ -153,7 +153,7 @@ pub(crate) enum Tracked {
         (status = 200, description = "Every event was accepted or is a duplicate", body = Tracked),
         (status = 207, description = "Some events were rejected; the others are written", body = TrackedEvents),
         (status = 422, description = "Every event was rejected", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "Nothing was written; try again after `retry-after` seconds", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "Try again after `retry-after` seconds; with an `event_id` nothing counts twice", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn track(State(app): State<Arc<App>>, body: AnyBody) -> Result<Response> {

@@ -120,7 +120,7 @@ pub(crate) struct ProfileUpdated {
     responses(
         (status = 200, description = "The viewings are taken in", body = ProfileUpdated),
         (status = 422, description = "The request breaks a rule; nothing was written", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "Nothing was written; try again after `retry-after` seconds", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "Try again after `retry-after` seconds; with an `event_id` nothing counts twice", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn update(

@@ -101,10 +101,8 @@ fn damaged(url: usize) -> impl Strategy<Value = Vec<u8>> {
     let replaced =
         (prop::sample::select(FIELDS.to_vec()), leaf()).prop_map(move |(field, value)| {
             let mut body = valid(url);
-            match &mut body {
-                Value::Array(list) => list[0][field] = value,
-                object => object[field] = value,
-            }
+            let entry = if body.is_array() { &mut body[0] } else { &mut body };
+            entry[field] = value;
             body.to_string().into_bytes()
         });
     let flipped = (any::<prop::sample::Index>(), any::<u8>()).prop_map(move |(at, byte)| {

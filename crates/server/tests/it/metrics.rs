@@ -40,12 +40,12 @@ async fn the_series_are_there() {
     ] {
         assert!(text.lines().any(|l| l == line), "{line} is not in\n{text}");
     }
-    let items: f64 = text
+    let items: u64 = text
         .lines()
         .filter(|line| line.starts_with("sona_recommendations_items_total{source="))
-        .map(|line| line.rsplit(' ').next().and_then(|n| n.parse::<f64>().ok()).expect("a number"))
+        .map(|line| line.rsplit(' ').next().and_then(|n| n.parse::<u64>().ok()).expect("a number"))
         .sum();
-    assert_eq!(items, 3.0);
+    assert_eq!(items, 3);
     assert!(!text.contains("/no/such/path"));
     for line in text.lines().filter(|line| line.starts_with("# TYPE ")) {
         let name = line.split(' ').nth(2).expect("a name");

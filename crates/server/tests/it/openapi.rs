@@ -145,22 +145,18 @@ fn mismatch(document: &Value, schema: &Value, value: &Value, at: &str) -> Option
         Value::Array(_) => "array",
         Value::Object(_) => "object",
     };
-    let kinds = match &schema["type"] {
-        Value::String(one) => vec![one.as_str()],
-        Value::Array(many) => many.iter().filter_map(Value::as_str).collect(),
-        _ => return None,
-    };
-    if !kinds.contains(&kind) && !(kind == "integer" && kinds.contains(&"number")) {
+    let kinds = schema["type"].as_array().cloned();
+    let kinds = kinds.or_else(|| schema["type"].as_str().map(|kind| vec![json!(kind)]))?;
+    let is = |kind: &str| kinds.contains(&json!(kind));
+    if !is(kind) && (kind != "integer" || !is("number")) {
         return Some(format!("{at}: {value} is not {kinds:?}"));
     }
-    match value {
-        Value::Array(items) => items
-            .iter()
-            .enumerate()
-            .find_map(|(n, item)| mismatch(document, &schema["items"], item, &format!("{at}/{n}"))),
-        Value::Object(fields) => mismatched_field(document, schema, fields, at),
-        _ => None,
+    if let Some(fields) = value.as_object() {
+        return mismatched_field(document, schema, fields, at);
     }
+    let items = value.as_array().map(Vec::as_slice).unwrap_or_default().iter().enumerate();
+    let mut items = items.map(|(n, item)| (format!("{at}/{n}"), item));
+    items.find_map(|(at, item)| mismatch(document, &schema["items"], item, &at))
 }
 
 fn mismatched_field(
@@ -170,12 +166,11 @@ fn mismatched_field(
     at: &str,
 ) -> Option<String> {
     let required = schema["required"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let missing =
-        required.iter().filter_map(Value::as_str).find(|name| !fields.contains_key(*name));
-    if let Some(name) = missing {
+    let mut required = required.iter().filter_map(Value::as_str);
+    if let Some(name) = required.find(|name| !fields.contains_key(*name)) {
         return Some(format!("{at}/{name} is missing"));
     }
-    let Some(properties) = schema["properties"].as_object() else { return None };
+    let properties = schema["properties"].as_object()?;
     fields.iter().find_map(|(name, value)| match properties.get(name) {
         Some(property) => mismatch(document, property, value, &format!("{at}/{name}")),
         None => Some(format!("{at}/{name} is not documented")),

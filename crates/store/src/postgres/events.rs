@@ -76,8 +76,8 @@ impl Events for PostgresStore {
             "SELECT ",
             event_columns!(),
             " FROM viewing_events
-             WHERE cursor > $2 AND timestamp + 0 >= $1 AND cursor >= CASE WHEN $2 > 0 THEN $2
-                   ELSE (SELECT min(cursor + 0) FROM viewing_events WHERE timestamp >= $1) END
+             WHERE timestamp + 0 >= $1 AND cursor > CASE WHEN $2 > 0 THEN $2
+                   ELSE (SELECT min(cursor + 0) - 1 FROM viewing_events WHERE timestamp >= $1) END
              ORDER BY cursor LIMIT $3"
         ))
         .bind(since.as_micros())

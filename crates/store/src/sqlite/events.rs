@@ -88,8 +88,8 @@ impl Events for SqliteStore {
             "SELECT ",
             event_columns!(),
             " FROM viewing_events
-             WHERE cursor > ?2 AND +timestamp >= ?1 AND cursor >= CASE WHEN ?2 > 0 THEN ?2
-                   ELSE (SELECT min(+cursor) FROM viewing_events WHERE timestamp >= ?1) END
+             WHERE +timestamp >= ?1 AND cursor > CASE WHEN ?2 > 0 THEN ?2
+                   ELSE (SELECT min(+cursor) - 1 FROM viewing_events WHERE timestamp >= ?1) END
              ORDER BY cursor LIMIT ?3"
         ))
         .bind(since.as_micros())
