@@ -5,6 +5,7 @@
 
 mod environment;
 mod keys;
+mod ranges;
 
 use std::path::{Path, PathBuf};
 
@@ -145,88 +146,9 @@ impl Config {
         })
     }
 
-    /// Checks ranges that types do not.
+    /// Checks what types do not: ranges, and the names of event types.
     fn check(&self) -> Result<(), ConfigError> {
-        let f = &self.fusion;
-        let checks = [
-            (
-                "fusion.candidates_per_source",
-                (1..=10_000).contains(&f.candidates_per_source),
-                "1 to 10000",
-            ),
-            (
-                "fusion weights",
-                [f.collaborative, f.sequence, f.trending, f.popular, f.context]
-                    .iter()
-                    .all(|w| (0.0..=1e6).contains(w)),
-                "0 or more",
-            ),
-            ("sequence.window", (1..=1000).contains(&self.sequence.window), "1 to 1000"),
-            ("sequence.history", (1..=50).contains(&self.sequence.history), "1 to 50"),
-            (
-                "sequence.history_decay",
-                (0.0..=1.0).contains(&self.sequence.history_decay),
-                "0 to 1",
-            ),
-            (
-                "trending.window_days",
-                (0.001..=3650.0).contains(&self.trending.window_days),
-                "0.001 to 3650",
-            ),
-            (
-                "trending.half_life_days",
-                (0.001..=3650.0).contains(&self.trending.half_life_days),
-                "0.001 to 3650",
-            ),
-            ("als.factors", (1..=1024).contains(&self.als.factors), "1 to 1024"),
-            ("als.iterations", (1..=1000).contains(&self.als.iterations), "1 to 1000"),
-            (
-                "als.unobserved_weight",
-                self.als.unobserved_weight > 0.0 && self.als.unobserved_weight.is_finite(),
-                "more than 0",
-            ),
-            (
-                "als.regularization",
-                self.als.regularization > 0.0 && self.als.regularization.is_finite(),
-                "more than 0",
-            ),
-            (
-                "als.confidence_alpha",
-                self.als.confidence_alpha > 0.0 && self.als.confidence_alpha.is_finite(),
-                "more than 0",
-            ),
-            (
-                "training.interval_hours",
-                (0.0..=1e6).contains(&self.training.interval_hours),
-                "0 or more",
-            ),
-            (
-                "training.rejection_margin",
-                (0.0..=1.0).contains(&self.training.rejection_margin),
-                "0 to 1",
-            ),
-            (
-                "training.lease_seconds",
-                (3..=86_400).contains(&self.training.lease_seconds),
-                "3 to 86400",
-            ),
-            ("live.max_users", self.live.max_users >= 1, "1 or more"),
-            ("live.commit_batch", (1..=100_000).contains(&self.live.commit_batch), "1 to 100000"),
-            ("live.queue", (1..=10_000_000).contains(&self.live.queue), "1 to 10000000"),
-            (
-                "live.follow_interval_ms",
-                (10..=60_000).contains(&self.live.follow_interval_ms),
-                "10 to 60000",
-            ),
-        ];
-        let types =
-            self.events.types.iter().filter(|(_, rule)| !(0.0..=1.0).contains(&rule.weight));
-        let mut problems: Vec<_> = checks
-            .into_iter()
-            .filter(|(_, fits, _)| !fits)
-            .map(|(key, _, range)| format!("{key} must be {range}"))
-            .chain(types.map(|(name, _)| format!("events.types.{name}.weight must be 0 to 1")))
-            .collect();
+        let mut problems = ranges::problems(self);
         if let Err(ConfigError(problem)) = self.engine_options() {
             problems.push(problem);
         }

@@ -47,7 +47,8 @@ struct ColdFilm {
 struct Rating {
     user: String,
     item: String,
-    rating: f32,
+    #[serde(rename = "rating")]
+    points: f32,
     timestamp: i64,
 }
 
@@ -125,7 +126,7 @@ impl Rating {
             content_id: ContentId::new(&self.item)?,
             event_type: EventType::new(EventType::RATE).map_err(anyhow::Error::msg)?,
             completion_rate: None,
-            rating: Some(stars(self.rating)),
+            rating: Some(stars(self.points)),
             is_rewatch: false,
             dismissed: false,
             context: None,
@@ -158,6 +159,7 @@ mod tests {
 
     #[test]
     fn ten_points_are_five_stars() {
-        assert_eq!([0.0, 1.0, 2.0, 3.0, 7.0, 10.0].map(stars), [1.0, 1.0, 1.0, 2.0, 4.0, 5.0]);
+        let got = [0.0, 1.0, 2.0, 3.0, 7.0, 10.0].map(|points| stars(points) as u8);
+        assert_eq!(got, [1, 1, 1, 2, 4, 5]);
     }
 }

@@ -232,7 +232,10 @@ impl<'v, 'p> Object<'v, 'p> {
     /// Reports the keys nobody asked for, each with the nearest known one.
     pub fn finish(self) {
         for key in self.fields.keys().filter(|key| !self.asked.contains(&key.as_str())) {
-            let hint = nearest(key, self.asked.iter().copied()).map_or_else(|| format!("; known fields: {}", self.asked.join(", ")), |near| format!("; did you mean {near:?}?"));
+            let hint = nearest(key, self.asked.iter().copied()).map_or_else(
+                || format!("; known fields: {}", self.asked.join(", ")),
+                |near| format!("; did you mean {near:?}?"),
+            );
             self.problems.add(
                 format!("{}/{}", self.at, escape(key)),
                 format!("unknown field {key:?}{hint}"),

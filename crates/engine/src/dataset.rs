@@ -87,7 +87,9 @@ impl Dataset {
             .into_iter()
             .map(|(id, history)| {
                 let mut engaged = history.engaged();
-                engaged.iter_mut().for_each(|(row, _)| *row = place[*row as usize]);
+                for (row, _) in &mut engaged {
+                    *row = place[*row as usize];
+                }
                 engaged.sort_unstable_by_key(|(row, _)| *row);
                 let sequence =
                     history.sequence().into_iter().map(|row| place[row as usize]).collect();

@@ -67,9 +67,6 @@ impl Error {
 
     /// The failure itself, whoever else waited for it.
     pub fn root(&self) -> &Self {
-        match self {
-            Self::Shared(shared) => shared.root(),
-            other => other,
-        }
+        if let Self::Shared(shared) = self { shared.root() } else { self }
     }
 }

@@ -215,9 +215,10 @@ impl Engine {
         let error = followed.as_ref().err().map(ToString::to_string);
         let mut condition = self.condition();
         if condition.follow_error != error {
-            match &error {
-                Some(error) => tracing::warn!(%error, "the log cannot be followed"),
-                None => tracing::info!("the log is followed again"),
+            if let Some(error) = &error {
+                tracing::warn!(%error, "the log cannot be followed");
+            } else {
+                tracing::info!("the log is followed again");
             }
             condition.follow_error = error;
         }

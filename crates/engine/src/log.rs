@@ -37,7 +37,7 @@ pub(crate) enum Request {
     Install { prepared: Box<Prepared>, reply: oneshot::Sender<Result<()>> },
     /// Look at once for what other processes wrote.
     Follow { reply: oneshot::Sender<Result<()>> },
-    /// Finish what waits and stop.
+    /// Take no more requests, finish those that wait, then answer and stop.
     Stop { reply: oneshot::Sender<()> },
 }
 
@@ -47,13 +47,14 @@ pub(crate) struct LogTask {
     requests: mpsc::Receiver<Request>,
     active: HashSet<UserId>,
     profiles_due: Instant,
+    stopped: Option<oneshot::Sender<()>>,
 }
 
 impl LogTask {
     /// A task that serves `requests`.
     pub(crate) fn new(engine: Arc<Engine>, requests: mpsc::Receiver<Request>) -> Self {
         let profiles_due = Instant::now() + PROFILE_INTERVAL;
-        Self { engine, requests, active: HashSet::new(), profiles_due }
+        Self { engine, requests, active: HashSet::new(), profiles_due, stopped: None }
     }
 
     /// Runs until stopped or until every engine handle is gone.
@@ -65,9 +66,9 @@ impl LogTask {
             tokio::select! {
                 request = self.requests.recv() => match request {
                     Some(request) => self.serve(request).await,
-                    None => return,
+                    None => return self.finish().await,
                 },
-                _ = ticks.tick() => {
+                _ = ticks.tick(), if self.stopped.is_none() => {
                     let followed = self.follow().await;
                     self.engine.note_follow(&followed);
                     if Instant::now() >= self.profiles_due {
@@ -92,12 +93,18 @@ impl LogTask {
                     let _ = reply.send(self.follow().await);
                 }
                 Request::Stop { reply } => {
-                    // What waits is still served; the loop ends when the queue is empty.
                     self.requests.close();
-                    self.write_profiles(usize::MAX).await;
-                    let _ = reply.send(());
+                    self.stopped = Some(reply);
                 }
             }
+        }
+    }
+
+    /// The queue is closed and empty.
+    async fn finish(mut self) {
+        self.write_profiles(usize::MAX).await;
+        if let Some(reply) = self.stopped.take() {
+            let _ = reply.send(());
         }
     }
 

@@ -47,8 +47,8 @@ impl Default for Fusion {
         Self {
             candidates_per_source: 100,
             collaborative: 0.20,
-            sequence: 0.45,
-            trending: 0.30,
+            sequence: 0.50,
+            trending: 0.20,
             popular: 0.05,
             context: 0.10,
         }

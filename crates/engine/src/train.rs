@@ -221,14 +221,14 @@ impl Engine {
         let ours = ndcg(&fitted.model.items, &fitted.options, &held_out);
         let theirs = self.judge_serving(serving.as_ref(), &data, &held_out).await?;
         self.write_metric(run, 0, "held_out_ndcg_at_10", ours).await?;
-        let outcome = match rejection(ours, theirs, held_out.len(), &self.options.training) {
-            Some(reason) => JobOutcome::Rejected { reason },
-            None => {
-                (run.report)(Progress::Saving);
-                let expected = serving.map(|model| model.version);
-                let version = self.publish(run, &data, fitted, ours, expected).await?;
-                JobOutcome::Registered { version }
-            }
+        let rejection = rejection(ours, theirs, held_out.len(), &self.options.training);
+        let outcome = if let Some(reason) = rejection {
+            JobOutcome::Rejected { reason }
+        } else {
+            (run.report)(Progress::Saving);
+            let expected = serving.map(|model| model.version);
+            let version = self.publish(run, &data, fitted, ours, expected).await?;
+            JobOutcome::Registered { version }
         };
         let now = self.clock.now();
         let ours = self.store.complete_job(&run.job.job_id, &run.worker, &outcome, now).await?;

@@ -53,7 +53,7 @@ async fn examine(config: &Config) -> Vec<Finding> {
     findings.push(finding("blobs", check_blobs(blobs.as_ref().ok(), blobs.as_ref().err()).await));
     match sona_store::open(&config.storage.database).await {
         Err(error) => {
-            findings.push(finding("database", Err(format!("{error}; check storage.database"))))
+            findings.push(finding("database", Err(format!("{error}; check storage.database"))));
         }
         Ok(store) => {
             findings.push(finding("database", check_database(&*store).await));

@@ -49,7 +49,10 @@ fn the_environment_overrides_the_file() {
 #[test]
 fn ranges_are_checked_all_at_once() {
     let error = read("[als]\nfactors = 0\n[training]\nrejection_margin = 2.0\n", &[]).unwrap_err();
-    assert_eq!(error, "als.factors must be 1 to 1024; training.rejection_margin must be 0 to 1");
+    assert_eq!(
+        error,
+        "als.factors must be 1 to 1024, not 0; training.rejection_margin must be 0 to 1, not 2"
+    );
 }
 
 #[test]

@@ -46,7 +46,8 @@ on_both!(the_fold_in_is_exact);
 /// Engagement weight per title: the latest opinion, else the strongest of the rest.
 fn weights(history: &[sona_domain::LoggedEvent]) -> Vec<(String, f64)> {
     let rules = EventRules::default();
-    let mut titles: std::collections::BTreeMap<String, (f64, Option<f64>)> = Default::default();
+    let mut titles: std::collections::BTreeMap<String, (f64, Option<f64>)> =
+        std::collections::BTreeMap::default();
     for logged in history {
         let title = titles.entry(logged.event.content_id.to_string()).or_default();
         let weight = f64::from(rules.weight(&logged.event));
@@ -97,8 +98,9 @@ fn eliminate(mut left: Vec<Vec<f64>>, mut right: Vec<f64>) -> Vec<f64> {
         right.swap(col, pivot);
         for row in col + 1..n {
             let factor = left[row][col] / left[col][col];
-            for k in col..n {
-                left[row][k] -= factor * left[col][k];
+            let above = left[col].clone();
+            for (below, above) in left[row].iter_mut().zip(&above).skip(col) {
+                *below -= factor * above;
             }
             right[row] -= factor * right[col];
         }

@@ -1,0 +1,78 @@
+//! The ranges of the numbers.
+
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+
+use super::Config;
+
+/// Larger than any sensible number, smaller than infinity.
+const LARGE: f32 = 1e9;
+
+/// Every key that is out of its range, with the range.
+pub(super) fn problems(config: &Config) -> Vec<String> {
+    let mut found = Vec::new();
+    server_and_live(config, &mut found);
+    sources(config, &mut found);
+    als_and_training(config, &mut found);
+    for (name, rule) in &config.events.types {
+        within(&mut found, &format!("events.types.{name}.weight"), rule.weight, 0.0..=1.0);
+    }
+    found
+}
+
+fn server_and_live(config: &Config, found: &mut Vec<String>) {
+    within(found, "server.body_limit_bytes", config.server.body_limit_bytes, 1024..=1 << 32);
+    within(found, "server.timeout_seconds", config.server.timeout_seconds, 1..=86_400);
+    within(found, "live.max_users", config.live.max_users, 1..=u64::MAX);
+    within(found, "live.commit_batch", config.live.commit_batch, 1..=100_000);
+    within(found, "live.queue", config.live.queue, 1..=10_000_000);
+    within(found, "live.follow_interval_ms", config.live.follow_interval_ms, 10..=60_000);
+}
+
+fn sources(config: &Config, found: &mut Vec<String>) {
+    let fusion = &config.fusion;
+    within(found, "fusion.candidates_per_source", fusion.candidates_per_source, 1..=10_000);
+    within(found, "fusion.collaborative", fusion.collaborative, 0.0..=LARGE);
+    within(found, "fusion.sequence", fusion.sequence, 0.0..=LARGE);
+    within(found, "fusion.trending", fusion.trending, 0.0..=LARGE);
+    within(found, "fusion.popular", fusion.popular, 0.0..=LARGE);
+    within(found, "fusion.context", fusion.context, 0.0..=LARGE);
+    let s = &config.sequence;
+    within(found, "sequence.window", s.window, 1..=1000);
+    within(found, "sequence.distance_exponent", s.distance_exponent, 0.0..=10.0);
+    within(found, "sequence.backward", s.backward, 0.0..=1.0);
+    within(found, "sequence.history", s.history, 1..=50);
+    within(found, "sequence.history_decay", s.history_decay, 0.0..=1.0);
+    within(found, "sequence.source_popularity_exponent", s.source_popularity_exponent, 0.0..=10.0);
+    within(found, "sequence.source_popularity_shift", s.source_popularity_shift, 0.0..=LARGE);
+    within(found, "sequence.target_popularity_exponent", s.target_popularity_exponent, 0.0..=10.0);
+    within(found, "trending.window_days", config.trending.window_days, 0.001..=3650.0);
+    within(found, "trending.half_life_days", config.trending.half_life_days, 0.001..=3650.0);
+}
+
+fn als_and_training(config: &Config, found: &mut Vec<String>) {
+    let als = &config.als;
+    within(found, "als.factors", als.factors, 1..=1024);
+    within(found, "als.iterations", als.iterations, 1..=1000);
+    within(found, "als.unobserved_weight", als.unobserved_weight, 1e-9..=LARGE);
+    within(found, "als.confidence_alpha", als.confidence_alpha, 1e-9..=LARGE);
+    within(found, "als.regularization", als.regularization, 1e-9..=LARGE);
+    within(found, "als.regularization_exponent", als.regularization_exponent, 0.0..=2.0);
+    let training = &config.training;
+    within(found, "training.interval_hours", training.interval_hours, 0.0..=1e6);
+    within(found, "training.rejection_margin", training.rejection_margin, 0.0..=1.0);
+    within(found, "training.held_out_users", training.held_out_users, 0..=10_000_000);
+    within(found, "training.lease_seconds", training.lease_seconds, 3..=86_400);
+    within(found, "training.keep_versions", training.keep_versions, 0..=10_000);
+}
+
+fn within<T: PartialOrd + Display + Copy>(
+    found: &mut Vec<String>,
+    key: &str,
+    value: T,
+    range: RangeInclusive<T>,
+) {
+    if !range.contains(&value) {
+        found.push(format!("{key} must be {} to {}, not {value}", range.start(), range.end()));
+    }
+}
