@@ -8,7 +8,7 @@ use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 use sona_domain::{ContentId, EventDraft, EventType, Recommendations, RequestContext, UserId};
 use sona_engine::{Engine, RecommendRequest};
-use sona_store::Store;
+use sona_store::{ContentChange, Revision, Store};
 
 use super::{recommend, serve, train};
 use crate::config::{Config, Storage};
@@ -16,8 +16,9 @@ use crate::demo;
 use crate::output::{Exit, say};
 use crate::wiring::{self, Stores};
 
-/// Two users of the shipped ratings with different tastes.
-const USERS: [&str; 2] = ["2", "72"];
+/// Two users of the shipped ratings: of those with a dozen ratings or more, the ones with the largest share of
+/// romances and of horror films.
+const USERS: [&str; 2] = ["374", "1098"];
 
 /// Events written in one commit.
 const BATCH: usize = 5_000;
@@ -34,7 +35,7 @@ pub(crate) struct Args {
     #[arg(long)]
     once: bool,
     /// Where to keep the data; a second start reuses it.
-    #[arg(long, value_name = "DIR", default_value = "sona-demo")]
+    #[arg(long, value_name = "DIR", default_value = "sona-data")]
     data_dir: PathBuf,
     /// Port to listen on, 0 for any free one; overrides server.port.
     #[arg(long)]
@@ -81,6 +82,12 @@ async fn import(stores: &Stores) -> anyhow::Result<()> {
     }
     let now = sona_domain::Clock::now(&wiring::SystemClock);
     let content = demo::content().context("the shipped films")?;
+    let foreign = store.content_after(Revision::default(), 1).await?;
+    let ours = |change: &ContentChange| content.iter().any(|c| c.content_id == change.content_id);
+    anyhow::ensure!(
+        foreign.iter().all(ours),
+        "the data folder holds another catalogue; choose an empty one with --data-dir"
+    );
     store.put_content(&content, now).await?;
     let events = demo::events(now)?;
     import_events(store, &events, now).await?;

@@ -1,18 +1,25 @@
 //! `sona doctor`
 
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Serialize;
 use sona_engine::MODEL_NAME;
 use sona_engine::artifact::Artifact;
-use sona_server::Server;
+use sona_server::{BindError, Server};
 use sona_store::{Blobs, Store};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use crate::config::Config;
 use crate::output::{Exit, say, say_json};
 
 /// Written, read and deleted to see whether blobs work.
 const PROBE: &str = "doctor/probe";
+
+/// How long a server on our port may take to say who it is.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Exits with 0 if everything is well, 1 if something is not.
@@ -128,6 +135,23 @@ async fn check_model(store: &dyn Store, blobs: &dyn Blobs) -> Result<String, Str
 async fn check_port(config: &Config) -> Result<String, String> {
     match Server::bind(&config.server).await {
         Ok(server) => Ok(format!("{} is free", server.local_addr())),
+        Err(BindError::InUse { address }) if is_sona(address).await => {
+            Ok(format!("{address} is served by sona already"))
+        }
         Err(error) => Err(error.to_string()),
     }
+}
+
+/// True if whoever listens at `address` answers like `sona serve`.
+async fn is_sona(address: SocketAddr) -> bool {
+    let ask = async {
+        let mut stream = TcpStream::connect(address).await?;
+        let request =
+            format!("GET /health HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await?;
+        let mut answer = String::new();
+        stream.take(64 * 1024).read_to_string(&mut answer).await?;
+        Ok::<_, std::io::Error>(answer.contains("\"service\":\"sona\""))
+    };
+    matches!(tokio::time::timeout(PATIENCE, ask).await, Ok(Ok(true)))
 }
