@@ -95,6 +95,8 @@ struct Condition {
     refused_models: HashSet<i64>,
     model_error: Option<String>,
     preparing: Option<i64>,
+    /// How far the log was at the last training this process knows of, whatever became of it.
+    trained_through: Cursor,
 }
 
 /// The engine in numbers, for health checks and metrics.

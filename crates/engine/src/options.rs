@@ -195,7 +195,8 @@ impl From<&Als> for als::Options {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Training {
-    /// A serving process trains anew when the last training is older than this; 0 = never by itself.
+    /// A serving process trains when there is no model, when the log has doubled, and when the last training is
+    /// older than this; 0 = never by itself.
     pub interval_hours: f64,
     /// A new model is rejected if its held-out NDCG@10 is below the serving model's by more than this share.
     pub rejection_margin: f64,

@@ -68,6 +68,7 @@ impl Engine {
         let engine = self.clone();
         let version = model.version;
         let work = move || {
+            engine.condition().trained_through = artifact.through;
             let snapshot = Snapshot::new(version, &artifact, &engine.catalogue);
             let counts = engine.align(&artifact);
             Prepared { snapshot, counts, through: artifact.through }

@@ -35,6 +35,12 @@ const JUDGED_AT: usize = 10;
 /// With fewer held-out users no model is rejected: the difference would be chance.
 const MIN_JUDGED: usize = 20;
 
+/// A log of fewer events is not trained on again only because it has doubled.
+const MIN_GROWN: i64 = 100;
+
+/// Seconds between two trainings of a log that keeps doubling.
+const MIN_PAUSE: f64 = 60.0;
+
 /// How often an idle worker looks for a job.
 const IDLE: Duration = Duration::from_secs(2);
 
@@ -175,15 +181,18 @@ impl Engine {
         Ok(())
     }
 
+    /// Due is a training when there was none yet, when the last one is older than the interval, or when the log
+    /// has grown to twice of what it was: a young catalogue does not wait for hours.
     async fn submit_if_due(&self) -> Result<()> {
-        let interval = self.options.training.interval_hours;
-        if interval <= 0.0 || self.applied().0 == 0 {
+        let (interval, applied) = (self.options.training.interval_hours, self.applied().0);
+        if interval <= 0.0 || applied == 0 {
             return Ok(());
         }
+        let doubled = applied >= MIN_GROWN.max(2 * self.condition().trained_through.0);
         let last = self.store.jobs(None, 1).await?.into_iter().next();
         let due = last.is_none_or(|job| {
-            job.finished_at
-                .is_some_and(|at| self.clock.now().seconds_since(at) >= interval * 3600.0)
+            let age = job.finished_at.map(|at| self.clock.now().seconds_since(at));
+            age.is_some_and(|age| age >= interval * 3600.0 || (doubled && age >= MIN_PAUSE))
         });
         if due {
             self.submit_training().await?;
@@ -212,6 +221,7 @@ impl Engine {
     async fn train(self: &Arc<Self>, run: &Run) -> Result<()> {
         (run.report)(Progress::Reading);
         let mut data = Dataset::read(&*self.store, &self.options.events).await?;
+        self.condition().trained_through = data.through;
         let held_out = data.hold_out(self.options.training.held_out_users);
         run.owned(self.store.start_job(&run.job.job_id, &run.worker).await?)?;
         let (data, fitted) = self.fit(run, data).await?;

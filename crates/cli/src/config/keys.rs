@@ -60,7 +60,7 @@ fn walk(
             continue;
         }
         if !known.contains(&path) {
-            let line = text[..key.span().start].lines().count().max(1);
+            let line = text[..key.span().start].matches('\n').count() + 1;
             problems.push(format!("{line}: unknown key {path:?}{}", hint(&path, known)));
         } else if let DeValue::Table(inner) = value.get_ref() {
             walk(text, &path, inner, known, problems);

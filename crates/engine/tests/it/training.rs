@@ -202,3 +202,30 @@ async fn requests_go_on_while_a_model_is_swapped_in() {
     let kept = store(&world).await.models(MODEL_NAME).await.expect("read").len();
     assert_eq!(kept, world.options.training.keep_versions + 1);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_serving_process_trains_by_itself() {
+    let world = World::new(Backend::Sqlite).await;
+    let worker = tokio::spawn(world.engine.clone().work("worker".to_owned()));
+    world.fill(6, 4).await;
+    serves(&world, 1).await;
+    // The log doubles; the next training waits for its pause, not for the interval.
+    world.clock.advance(61);
+    let more = (0..200).map(|n| watch(&format!("late{}", n / 5), &format!("b{}", n % 5)));
+    world.track(more.collect()).await;
+    serves(&world, 2).await;
+    world.clock.advance(7 * 3600);
+    serves(&world, 3).await;
+    worker.abort();
+}
+
+/// Waits, within reason, until a model is served.
+async fn serves(world: &World, version: i64) {
+    for _ in 0..1200 {
+        if world.engine.stats().model_version == Some(version) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    panic!("version {version} is not served");
+}
