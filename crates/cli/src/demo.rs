@@ -1,6 +1,6 @@
 //! The shipped film catalogue and its ratings, compiled into the binary.
 //!
-//! Source and licences: `demo/NOTICE.txt`. The ratings are from 2013; [`Demo::events`] shifts them so that the
+//! Source and licences: `demo/NOTICE.txt`. The ratings are from 2013; [`events`] shifts them so that the
 //! last one is an hour old, otherwise nothing would be recent.
 
 use std::sync::OnceLock;

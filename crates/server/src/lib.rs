@@ -1,6 +1,6 @@
 //! Sona's HTTP face: every URL, every error, the OpenAPI document, the metrics. The only crate that knows HTTP.
 //!
-//! [`Server::bind`] takes the address, [`router`] makes the application, [`Server::serve`] joins the two:
+//! [`Server::bind`] takes the address, [`router()`] makes the application, [`Server::serve`] joins the two:
 //!
 //! ```text
 //! request ─▶ envelope (id, span, metrics, problems) ─▶ same-site ─▶ catch panic ─▶ deadline ─▶ route ─▶ engine
