@@ -25,6 +25,7 @@ mod fuse;
 mod gate;
 mod history;
 mod ingest;
+mod judge;
 mod live;
 mod log;
 mod profiles;
@@ -32,6 +33,7 @@ mod reasons;
 mod similar;
 mod snapshot;
 mod start;
+mod swap;
 mod users;
 
 use std::collections::HashSet;

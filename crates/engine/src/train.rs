@@ -9,31 +9,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use rayon::prelude::*;
 use serde_json::{Map, Value, json};
 use sona_domain::model::NewModelVersion;
 use sona_domain::{JobId, JobOutcome, MetricPoint, ModelVersion, TrainingJob};
-use sona_numeric::als::{self, Projection};
-use sona_numeric::matrix::Matrix;
-use sona_numeric::metrics;
-use sona_numeric::rows::RowSet;
-use sona_numeric::select;
+use sona_numeric::als;
 use sona_store::NewJob;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 use crate::Engine;
 use crate::artifact::{self, Artifact};
 use crate::dataset::{Dataset, HeldOut};
 use crate::error::{Error, Result};
-use crate::log::Request;
+use crate::judge::{ndcg, rejection};
 use crate::options;
 use crate::start::MODEL_NAME;
-
-/// Length of the lists a model is judged by.
-const JUDGED_AT: usize = 10;
-
-/// With fewer held-out users no model is rejected: the difference would be chance.
-const MIN_JUDGED: usize = 20;
 
 /// A log of fewer events is not trained on again only because it has doubled.
 const MIN_GROWN: i64 = 100;
@@ -137,48 +126,6 @@ impl Engine {
                 }
             }
         }
-    }
-
-    /// Serves the current model now instead of at the next look at the pointer.
-    pub async fn install_current(self: &Arc<Self>) -> Result<()> {
-        let Some(model) = self.store.current_model(MODEL_NAME).await? else { return Ok(()) };
-        if self.snapshot.load().version() == Some(model.version) {
-            return Ok(());
-        }
-        let prepared = Box::new(self.prepare(&model).await?);
-        let (reply, installed) = oneshot::channel();
-        let request = Request::Install { prepared, reply };
-        self.requests.send(request).await.map_err(|_| Error::Closed)?;
-        installed.await.map_err(|_| Error::Closed)??;
-        tracing::info!(version = model.version, "serving model");
-        Ok(())
-    }
-
-    /// Starts preparing the model the pointer names, if it is another one than is served.
-    pub(crate) async fn follow_model(self: &Arc<Self>) -> Result<()> {
-        let Some(model) = self.store.current_model(MODEL_NAME).await? else { return Ok(()) };
-        let version = model.version;
-        {
-            let mut condition = self.condition();
-            if self.snapshot.load().version() == Some(version) {
-                condition.model_error = None;
-                return Ok(());
-            }
-            if condition.preparing.is_some() || condition.refused_models.contains(&version) {
-                return Ok(());
-            }
-            condition.preparing = Some(version);
-        }
-        let engine = self.clone();
-        tokio::spawn(async move {
-            let installed = engine.install_current().await;
-            if let Err(error @ Error::Artifact { .. }) = &installed {
-                tracing::error!(version, %error, "the new model cannot be served; keeping the old one");
-                engine.refuse_model(version, error);
-            }
-            engine.condition().preparing = None;
-        });
-        Ok(())
     }
 
     /// Due is a training when there was none yet, when the last one is older than the interval, or when the log
@@ -377,58 +324,4 @@ fn metadata(run: &Run, artifact: &Artifact, ndcg: f64) -> Map<String, Value> {
         "held_out_ndcg_at_10": ndcg,
     });
     value.as_object().cloned().unwrap_or_default()
-}
-
-/// Why a model is not served, if it is not.
-fn rejection(
-    ours: f64,
-    theirs: Option<f64>,
-    judged: usize,
-    options: &options::Training,
-) -> Option<String> {
-    let theirs = theirs?;
-    let floor = theirs * (1.0 - options.rejection_margin);
-    (judged >= MIN_JUDGED && ours < floor).then(|| {
-        format!(
-            "held-out NDCG@10 {ours:.4} is below {floor:.4} (the serving model's {theirs:.4} less \
-             {:.0} %) over {judged} users",
-            options.rejection_margin * 100.0
-        )
-    })
-}
-
-/// Mean NDCG@10 of the held-out titles, each ranked among all titles its user has not engaged with.
-fn ndcg(items: &Matrix, options: &als::Options, held_out: &[HeldOut]) -> f64 {
-    if held_out.is_empty() {
-        return 0.0;
-    }
-    let projection = Projection::new(items, options);
-    let each: Vec<f64> = held_out
-        .par_iter()
-        .map(|user| {
-            let mut allowed = RowSet::full(items.rows());
-            for (row, _) in &user.history {
-                allowed.remove(*row);
-            }
-            let mut scores = Vec::new();
-            items.times(&projection.project(items, &user.history), &mut scores);
-            let best = select::top_k(&scores, &allowed, JUDGED_AT, f32::NEG_INFINITY);
-            let list: Vec<u32> = best.into_iter().map(|(row, _)| row).collect();
-            metrics::ndcg(&list, &[user.target], JUDGED_AT)
-        })
-        .collect();
-    each.iter().sum::<f64>() / each.len() as f64
-}
-
-impl Artifact {
-    /// The factors in the row order of `items`; rows of zeros for titles this model does not know.
-    fn factors_for(&self, items: &[sona_domain::ContentId]) -> Matrix {
-        let mut factors = Matrix::zeros(items.len(), self.factors.width());
-        for (row, id) in items.iter().enumerate() {
-            if let Ok(known) = self.items.binary_search(id) {
-                factors.row_mut(row).copy_from_slice(self.factors.row(known));
-            }
-        }
-        factors
-    }
 }

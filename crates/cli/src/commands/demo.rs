@@ -67,8 +67,9 @@ pub(crate) async fn run(mut config: Config, args: &Args) -> anyhow::Result<Exit>
         }
         Some(server) => {
             let address = server.local_addr().to_string();
+            let stop = serve::stop_signal()?;
             invite(&engine, &address).await?;
-            serve::serve(&config, server, engine).await
+            serve::serve(&config, server, engine, stop).await
         }
     }
 }

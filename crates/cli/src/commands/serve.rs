@@ -36,12 +36,13 @@ pub(crate) async fn run(mut config: Config, args: &Args) -> anyhow::Result<Exit>
     // Before anything is opened: a wrong address is told at once.
     let server = bind(&config).await?;
     let engine = wiring::open(&config).await?;
+    let stop = stop_signal()?;
     say(format!(
         "Serving http://{} (database: {}).",
         server.local_addr(),
         engine.stats().database
     ))?;
-    serve(&config, server, engine).await
+    serve(&config, server, engine, stop).await
 }
 
 /// Binds the configured address.
@@ -49,35 +50,41 @@ pub(crate) async fn bind(config: &Config) -> anyhow::Result<Server> {
     Ok(Server::bind(&config.server).await?)
 }
 
-/// Serves until a signal comes, training as configured; then finishes what waits.
+/// Serves until `stop`, training as configured; then finishes what waits.
 pub(crate) async fn serve(
     config: &Config,
     server: Server,
     engine: Arc<Engine>,
+    stop: impl Future<Output = ()> + Send + 'static,
 ) -> anyhow::Result<Exit> {
     let router = sona_server::router(engine.clone(), Arc::new(wiring::UuidIds), &config.server);
     let worker = tokio::spawn(engine.clone().work(wiring::worker_name()));
-    server.serve(router, stop_signal()).await?;
+    server.serve(router, stop).await?;
     worker.abort();
     engine.close().await;
     Ok(Exit::Done)
 }
 
-/// Resolves on SIGINT or SIGTERM.
-async fn stop_signal() {
-    let interrupt = tokio::signal::ctrl_c();
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        let Ok(mut terminate) = signal(SignalKind::terminate()) else {
-            let _ = interrupt.await;
-            return;
-        };
+/// Resolves on SIGINT or SIGTERM. From this call on (not from the first poll) these signals no longer end the
+/// process by themselves, so call it before anybody is told that there is a server to stop.
+#[cfg(unix)]
+pub(crate) fn stop_signal() -> std::io::Result<impl Future<Output = ()> + Send + 'static> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
         tokio::select! {
-            _ = interrupt => {}
+            _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
         }
-    }
-    #[cfg(not(unix))]
-    let _ = interrupt.await;
+    })
+}
+
+/// Resolves on Ctrl-C.
+#[cfg(not(unix))]
+pub(crate) fn stop_signal() -> std::io::Result<impl Future<Output = ()> + Send + 'static> {
+    let mut interrupt = tokio::signal::windows::ctrl_c()?;
+    Ok(async move {
+        interrupt.recv().await;
+    })
 }
