@@ -1,0 +1,10 @@
+//! The binary as its users meet it: started, asked, killed, started again. A file per topic.
+
+mod api;
+mod commands;
+mod config;
+mod crash;
+mod demo;
+mod prepared;
+mod process;
+mod readme;
