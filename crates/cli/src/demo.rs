@@ -62,15 +62,23 @@ pub(crate) fn content() -> anyhow::Result<Vec<Content>> {
     rated.chain(cold).map(|film| film?.content()).collect()
 }
 
-/// The ratings as events, the last one an hour before `now`.
-pub(crate) fn events(now: Timestamp) -> anyhow::Result<Vec<Event>> {
+/// The ratings as events, the last one an hour before `now`; or, if an earlier import was interrupted after
+/// `first`, moved in time as far as that one was.
+pub(crate) fn events(now: Timestamp, first: Option<&Event>) -> anyhow::Result<Vec<Event>> {
     let ratings = csv::Reader::from_reader(EVENTS.as_bytes())
         .into_deserialize::<Rating>()
         .collect::<Result<Vec<_>, _>>()
         .context("the shipped ratings")?;
     let last = ratings.iter().map(|rating| rating.timestamp).max().unwrap_or(0);
-    let shift = now.as_micros() / 1_000_000 - LAST_AGE - last;
+    let shift = match (first, ratings.first()) {
+        (Some(event), Some(rating)) => seconds(event.timestamp) - rating.timestamp,
+        _ => seconds(now) - LAST_AGE - last,
+    };
     ratings.iter().enumerate().map(|(line, rating)| rating.event(line, shift)).collect()
+}
+
+fn seconds(at: Timestamp) -> i64 {
+    at.as_micros().div_euclid(1_000_000)
 }
 
 /// How many events there are.
@@ -149,7 +157,9 @@ mod tests {
         let content = content().expect("readable");
         assert_eq!(content.len(), 1689 + 127);
         let now = Timestamp::parse("2026-05-01T12:00:00Z").expect("valid");
-        let events = events(now).expect("readable");
+        let events = events(now, None).expect("readable");
+        let later = super::events(now.plus_seconds(99), events.first()).expect("readable");
+        assert_eq!(later, events, "an import that goes on keeps the times of its start");
         assert_eq!((events.len(), event_count()), (54_632, 54_632));
         let last = events.iter().map(|event| event.timestamp).max();
         assert_eq!(last, Some(now.plus_seconds(-LAST_AGE)));

@@ -55,7 +55,8 @@ pub(crate) fn ndcg(items: &Matrix, options: &als::Options, held_out: &[HeldOut])
             metrics::ndcg(&list, &[user.target], JUDGED_AT)
         })
         .collect();
-    each.iter().sum::<f64>() / each.len() as f64
+    // Starting from 0: an empty sum of floats is -0.
+    each.iter().fold(0.0, |sum, one| sum + one) / each.len() as f64
 }
 
 impl Artifact {

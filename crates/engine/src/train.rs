@@ -111,6 +111,11 @@ impl Engine {
         Ok(self.store.job(&run.job.job_id).await?)
     }
 
+    /// A job as it stands.
+    pub async fn training_job(&self, job: &JobId) -> Result<Option<TrainingJob>> {
+        Ok(self.store.job(job).await?)
+    }
+
     /// Runs jobs as they come, and submits one when the last training is older than the configured interval.
     pub async fn work(self: Arc<Self>, worker: String) {
         loop {
@@ -172,26 +177,53 @@ impl Engine {
         let held_out = data.hold_out(self.options.training.held_out_users);
         run.owned(self.store.start_job(&run.job.job_id, &run.worker).await?)?;
         let (data, fitted) = self.fit(run, data).await?;
-        (run.report)(Progress::Judging);
-        let serving = self.store.current_model(MODEL_NAME).await?;
         let held_out = Arc::new(held_out);
         let ours = ndcg(&fitted.model.items, &fitted.options, &held_out);
-        let theirs = self.judge_serving(serving.as_ref(), &data, &held_out).await?;
         self.write_metric(run, 0, "held_out_ndcg_at_10", ours).await?;
-        let rejection = rejection(ours, theirs, held_out.len(), &self.options.training);
-        let outcome = if let Some(reason) = rejection {
-            JobOutcome::Rejected { reason }
-        } else {
-            (run.report)(Progress::Saving);
-            let expected = serving.map(|model| model.version);
-            let version = self.publish(run, &data, fitted, ours, expected).await?;
-            JobOutcome::Registered { version }
-        };
+        let outcome = self.judge_and_publish(run, &data, fitted, &held_out, ours).await?;
         let now = self.clock.now();
         let ours = self.store.complete_job(&run.job.job_id, &run.worker, &outcome, now).await?;
         run.owned(ours)?;
         self.install_current().await?;
         self.drop_old_versions().await
+    }
+
+    /// Serves the new model unless it is worse than the serving one. If another training moved the pointer
+    /// meanwhile, the new model is judged again, against that one's.
+    async fn judge_and_publish(
+        &self,
+        run: &Run,
+        data: &Dataset,
+        fitted: Fitted,
+        held_out: &[HeldOut],
+        ours: f64,
+    ) -> Result<JobOutcome> {
+        let mut fitted = Some(fitted);
+        let mut registered: Option<ModelVersion> = None;
+        loop {
+            (run.report)(Progress::Judging);
+            let serving = self.store.current_model(MODEL_NAME).await?;
+            let theirs = self.judge_serving(serving.as_ref(), data, held_out).await?;
+            let worse = rejection(ours, theirs, held_out.len(), &self.options.training);
+            if let Some(reason) = worse {
+                if let Some(model) = registered {
+                    self.drop_version(&model).await?;
+                }
+                return Ok(JobOutcome::Rejected { reason });
+            }
+            if let Some(fitted) = fitted.take() {
+                (run.report)(Progress::Saving);
+                registered = Some(self.register(run, data, fitted, ours).await?);
+            }
+            let version = registered.as_ref().map_or(0, |model| model.version);
+            let (expected, now) = (serving.map(|model| model.version), self.clock.now());
+            if self.store.set_current_model(MODEL_NAME, expected, version, now).await? {
+                return Ok(JobOutcome::Registered { version });
+            }
+            // Not ours any more, or so many trainings ended meanwhile that this version was cleaned away.
+            let kept = self.store.model(MODEL_NAME, version).await?.is_some();
+            run.owned(kept && !run.cancelled.load(Ordering::Acquire))?;
+        }
     }
 
     /// Fits on a blocking thread; metric points are written as they come.
@@ -254,15 +286,14 @@ impl Engine {
         }
     }
 
-    /// Writes the file, registers the version, moves the pointer.
-    async fn publish(
+    /// Writes the file and registers the version.
+    async fn register(
         &self,
         run: &Run,
         data: &Dataset,
         fitted: Fitted,
         ndcg: f64,
-        expected: Option<i64>,
-    ) -> Result<i64> {
+    ) -> Result<ModelVersion> {
         let counted = data.count(&(&self.options.sequence).into());
         let artifact = Artifact {
             items: data.items.clone(),
@@ -285,20 +316,22 @@ impl Engine {
             job_id: Some(run.job.job_id.clone()),
         };
         self.blobs.put(&key, bytes).await?;
-        let now = self.clock.now();
-        let version = self.store.register_model(&new, now).await?.version;
-        let moved = self.store.set_current_model(MODEL_NAME, expected, version, now).await?;
-        run.owned(moved)?;
-        Ok(version)
+        Ok(self.store.register_model(&new, self.clock.now()).await?)
     }
 
     /// Keeps the newest versions and the current one; files go with their versions.
     async fn drop_old_versions(&self) -> Result<()> {
         let models = self.store.models(MODEL_NAME).await?;
         for old in models.iter().skip(self.options.training.keep_versions + 1) {
-            if self.store.delete_model(MODEL_NAME, old.version).await? {
-                self.blobs.delete(&old.blob_key).await?;
-            }
+            self.drop_version(old).await?;
+        }
+        Ok(())
+    }
+
+    /// Deletes a version and its file, unless it is the current one.
+    async fn drop_version(&self, model: &ModelVersion) -> Result<()> {
+        if self.store.delete_model(MODEL_NAME, model.version).await? {
+            self.blobs.delete(&model.blob_key).await?;
         }
         Ok(())
     }

@@ -52,6 +52,11 @@ impl SqliteStore {
             let writer = open_writer(options).await?;
             return Ok(Self { readers: writer.clone(), writer, name });
         }
+        if Path::new(path).is_dir() {
+            let detail =
+                format!("{path} is a folder; a database is a file, such as {path}/sona.db");
+            return Err(Error::Invalid(detail));
+        }
         if let Some(folder) = Path::new(path).parent().filter(|folder| *folder != Path::new("")) {
             fs_err::create_dir_all(folder).map_err(sqlx::Error::Io)?;
         }

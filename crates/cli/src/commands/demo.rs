@@ -6,7 +6,9 @@ use std::time::Instant;
 
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
-use sona_domain::{ContentId, EventDraft, EventType, Recommendations, RequestContext, UserId};
+use sona_domain::{
+    ContentId, Cursor, EventDraft, EventType, Recommendations, RequestContext, UserId,
+};
 use sona_engine::{Engine, RecommendRequest};
 use sona_store::{ContentChange, Revision, Store};
 
@@ -90,7 +92,9 @@ async fn import(stores: &Stores) -> anyhow::Result<()> {
         "the data folder holds another catalogue; choose an empty one with --data-dir"
     );
     store.put_content(&content, now).await?;
-    let events = demo::events(now)?;
+    let first = store.after(Cursor::default(), 1).await?;
+    let first = first.first().map(|logged| &logged.event);
+    let events = demo::events(now, first.filter(|event| event.event_id.as_str() == "demo-1"))?;
     import_events(store, &events, now).await?;
     let users: std::collections::HashSet<_> = events.iter().map(|e| &e.user_id).collect();
     say(format!(

@@ -1,15 +1,20 @@
 //! `sona train`
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
+use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
-use sona_domain::{JobOutcome, TrainingJob};
+use sona_domain::{JobId, JobOutcome, JobState, TrainingJob};
 use sona_engine::Engine;
 use sona_engine::train::{Progress, Report};
 
 use crate::config::Config;
 use crate::output::{Exit, say, say_json};
 use crate::wiring;
+
+/// How often a job that runs elsewhere is looked at.
+const WAIT: Duration = Duration::from_millis(200);
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -53,11 +58,33 @@ pub(crate) async fn train(engine: &Arc<Engine>) -> anyhow::Result<TrainingJob> {
     let bar = Arc::new(Mutex::new(None::<ProgressBar>));
     let shown = bar.clone();
     let report: Report = Arc::new(move |progress| show(&shown, &progress));
-    let finished = engine.run_training(&worker, Some(&job), report).await;
+    let finished = finish(engine, &worker, &job, report).await;
     if let Some(bar) = bar.lock().unwrap_or_else(PoisonError::into_inner).take() {
         bar.finish_and_clear();
     }
-    finished?.ok_or_else(|| anyhow::anyhow!("training job {job} was taken by another worker"))
+    finished
+}
+
+/// Runs the job, or waits for it if a serving process was quicker to claim it.
+async fn finish(
+    engine: &Arc<Engine>,
+    worker: &str,
+    job: &JobId,
+    report: Report,
+) -> anyhow::Result<TrainingJob> {
+    loop {
+        if let Some(job) = engine.run_training(worker, Some(job), report.clone()).await? {
+            return Ok(job);
+        }
+        let elsewhere = engine.training_job(job).await?.context("the job is gone")?;
+        match elsewhere.state {
+            JobState::Completed | JobState::Cancelled => return Ok(elsewhere),
+            JobState::Failed => anyhow::bail!(elsewhere.error.unwrap_or_default()),
+            JobState::Queued | JobState::Initializing | JobState::Running => {
+                tokio::time::sleep(WAIT).await;
+            }
+        }
+    }
 }
 
 /// What became of a job, in one line.

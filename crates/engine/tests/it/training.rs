@@ -229,3 +229,24 @@ async fn serves(world: &World, version: i64) {
     }
     panic!("version {version} is not served");
 }
+
+async fn two_trainings_at_once_both_come_to_an_end(backend: Backend) {
+    let world = World::two_families(backend, 6, 8).await;
+    let other = world.another().await;
+    for _ in 0..6 {
+        let run = |engine: Arc<sona_engine::Engine>, worker: &'static str| async move {
+            let job = engine.submit_training().await.expect("submitted");
+            let run = engine.run_training(worker, Some(&job), Arc::new(|_| {})).await;
+            run.expect("trained").expect("ours")
+        };
+        let (one, two) = tokio::join!(
+            tokio::spawn(run(world.engine.clone(), "one")),
+            tokio::spawn(run(other.clone(), "two"))
+        );
+        let jobs = [one.expect("no panic"), two.expect("no panic")];
+        assert!(jobs.iter().all(|job| job.state == JobState::Completed), "{jobs:?}");
+        assert_ne!(jobs[0].outcome, jobs[1].outcome, "each has a version of its own");
+    }
+    assert_eq!(world.engine.stats().model_version.max(other.stats().model_version), Some(12));
+}
+on_both!(two_trainings_at_once_both_come_to_an_end);
