@@ -10,14 +10,17 @@
 //! c_ui = α0 + α·w_ui if observed, α0 otherwise      p_ui = 1 if observed, 0 otherwise
 //! ```
 //!
-//! With one side fixed the other has a closed form, row by row, and [`Projection`] solves it. Training
-//! and live fold-in share that one function, so a user's live factors are what training would give them.
+//! With one side fixed the other has a closed form, row by row: [`Projection`] solves it exactly and places
+//! live users. Training needs no exact row in a pass whose other side moves next; it takes a few steps of
+//! preconditioned conjugate gradient from the last pass (`descent`), which never raise the loss either.
 
+mod descent;
 mod gramian;
 mod loss;
 mod project;
 #[cfg(test)]
 mod reference;
+mod sweep;
 #[cfg(test)]
 mod tests;
 
@@ -25,12 +28,11 @@ pub use project::Projection;
 
 use crate::interactions::Interactions;
 use crate::matrix::Matrix;
-use project::{Observed, Scratch};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use rayon::prelude::*;
 use std::fmt;
 use std::ops::ControlFlow;
+use sweep::Half;
 
 /// What is fitted, and how.
 #[derive(Clone, Debug, PartialEq)]
@@ -164,10 +166,18 @@ pub fn fit(
     let by_item = interactions.transpose();
     let mut users = Matrix::zeros(interactions.users(), options.factors);
     let mut items = initial(&by_item, options);
+    let mut items_gramian = gramian::gramian(&items);
     for index in 1..=options.iterations {
-        solve_rows(interactions, &items, options, &mut users);
-        solve_rows(&by_item, &users, options, &mut items);
-        let loss = loss::loss(interactions, &users, &items, options);
+        Half::new(interactions, &items, &items_gramian, options).improve(&mut users);
+        let users_gramian = gramian::gramian(&users);
+        let half = Half::new(&by_item, &users, &users_gramian, options);
+        let observed = half.improve(&mut items);
+        drop(half);
+        items_gramian = gramian::gramian(&items);
+        let loss = observed
+            + loss::everywhere(&users_gramian, &items_gramian, options)
+            + loss::ridges(interactions, &users, options)
+            + loss::ridges(&by_item, &items, options);
         if !loss.is_finite() {
             return Err(Error::NotFinite);
         }
@@ -193,25 +203,4 @@ fn initial(by_item: &Interactions, options: &Options) -> Matrix {
         }
     }
     items
-}
-
-/// Rows solved by one task; small, because long rows come in clusters.
-const ROWS_PER_TASK: usize = 32;
-
-/// Solves every row of `solved` against `fixed`: one half of an iteration.
-fn solve_rows(pairs: &Interactions, fixed: &Matrix, options: &Options, solved: &mut Matrix) {
-    let projection = Projection::new(fixed, options);
-    solved
-        .as_mut_slice()
-        .par_chunks_mut(options.factors * ROWS_PER_TASK)
-        .enumerate()
-        .for_each_init(
-            || Scratch::new(options.factors),
-            |scratch, (task, rows)| {
-                for (at, out) in rows.chunks_exact_mut(options.factors).enumerate() {
-                    let (rows, weights) = pairs.row(task * ROWS_PER_TASK + at);
-                    projection.solve(fixed, Observed { rows, weights }, scratch, out);
-                }
-            },
-        );
 }

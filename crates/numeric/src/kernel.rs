@@ -1,8 +1,10 @@
 //! The inner loops, compiled for the widest registers the machine has.
 //!
 //! Plain safe loops, written so that the compiler can vectorise them, inlined into `pulp`'s dispatch.
-//! The order of additions is fixed by [`LANES`] and multiplications are not fused with additions, so the
-//! instruction set changes the speed, never a bit of the result.
+//! In what answers requests (dot products, the fold-in) the order of additions is fixed by [`LANES`] and
+//! multiplications are not fused with additions, so the instruction set changes the speed, never a bit of
+//! the result. The kernels of training, [`pull`] and [`multiply`], use whole registers and fused
+//! multiplications: there the result is the same on the same machine.
 #![expect(
     clippy::inline_always,
     reason = "code left out of line is compiled for the oldest machine"
@@ -53,6 +55,40 @@ pub(crate) struct Factor {
 /// Solves `L Lᵀ x = b` in place of `b`; `l` is column-major, only its lower triangle is read.
 pub(crate) fn solve_cholesky(l: &[f32], b: &mut [f32]) {
     Arch::new().dispatch(SolveCholesky { l, b });
+}
+
+/// Calls `each(k, row k · v)` for each row of the row-major `data`, whose rows are as long as `v`.
+pub(crate) fn times_each(data: &[f32], v: &[f32], each: impl FnMut(usize, f32)) {
+    Arch::new().dispatch(TimesEach { data, v, each });
+}
+
+/// Copies the rows of `matrix` listed in `rows` into `panel`, one after the other.
+pub(crate) fn copy_rows(matrix: &Matrix, rows: &[u32], panel: &mut [f32]) {
+    Arch::new().dispatch(CopyRows { matrix, rows, panel });
+}
+
+/// Adds `Σ each(k, y·v) y` over the rows `y = rows[k]` of `matrix` to `out`.
+///
+/// Widths must be multiples of the widest register.
+pub(crate) fn pull(
+    matrix: &Matrix,
+    rows: &[u32],
+    v: &[f32],
+    out: &mut [f32],
+    each: impl FnMut(usize, f32) -> f32,
+) {
+    Arch::new().dispatch(Pull { matrix, rows, v, out, each });
+}
+
+/// `out = left · right`, all row-major: `left` has rows of `right.rows()` values, each `stride` after the
+/// one before; `out` has rows of `right.width()`, which must be a multiple of the widest register.
+pub(crate) fn multiply(left: &[f32], stride: usize, right: &Matrix, out: &mut [f32]) {
+    Arch::new().dispatch(Multiply { left, stride, right, out });
+}
+
+/// `out += scale·v`.
+pub(crate) fn add(out: &mut [f32], scale: f32, v: &[f32]) {
+    Arch::new().dispatch(Add { out, scale, v });
 }
 
 #[inline(always)]
@@ -177,5 +213,190 @@ impl WithSimd for SolveCholesky<'_> {
             let column = &l[k * n + k..(k + 1) * n];
             b[k] = (b[k] - dot_loop(&column[1..], &b[k + 1..])) / column[0];
         }
+    }
+}
+
+struct TimesEach<'a, F> {
+    data: &'a [f32],
+    v: &'a [f32],
+    each: F,
+}
+
+impl<F: FnMut(usize, f32)> WithSimd for TimesEach<'_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(mut self, _: S) {
+        for (k, row) in self.data.chunks_exact(self.v.len()).enumerate() {
+            (self.each)(k, dot_loop(row, self.v));
+        }
+    }
+}
+
+struct CopyRows<'a> {
+    matrix: &'a Matrix,
+    rows: &'a [u32],
+    panel: &'a mut [f32],
+}
+
+impl WithSimd for CopyRows<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let places = self.panel.chunks_exact_mut(self.matrix.width());
+        for (&row, place) in self.rows.iter().zip(places) {
+            let (to, _) = S::as_mut_simd_f32s(place);
+            let (from, _) = S::as_simd_f32s(self.matrix.row(row as usize));
+            for (to, from) in to.iter_mut().zip(from) {
+                *to = *from;
+            }
+        }
+    }
+}
+
+struct Add<'a> {
+    out: &'a mut [f32],
+    scale: f32,
+    v: &'a [f32],
+}
+
+impl WithSimd for Add<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        for (out, v) in self.out.iter_mut().zip(self.v) {
+            *out += self.scale * v;
+        }
+    }
+}
+
+/// Rows a pull takes at once.
+const BLOCK: usize = 8;
+
+struct Pull<'a, F> {
+    matrix: &'a Matrix,
+    rows: &'a [u32],
+    v: &'a [f32],
+    out: &'a mut [f32],
+    each: F,
+}
+
+impl<F: FnMut(usize, f32) -> f32> WithSimd for Pull<'_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        let (v, _) = S::as_simd_f32s(self.v);
+        let (out, _) = S::as_mut_simd_f32s(self.out);
+        let (blocks, rest) = self.rows.as_chunks::<BLOCK>();
+        for (at, block) in blocks.iter().enumerate() {
+            pull_block(simd, self.matrix, block, (v, &mut *out), |k, dot| {
+                (self.each)(at * BLOCK + k, dot)
+            });
+        }
+        for (at, &row) in rest.iter().enumerate() {
+            pull_block(simd, self.matrix, &[row], (v, &mut *out), |_, dot| {
+                (self.each)(blocks.len() * BLOCK + at, dot)
+            });
+        }
+    }
+}
+
+#[inline(always)]
+fn pull_block<S: Simd, const ROWS: usize>(
+    simd: S,
+    matrix: &Matrix,
+    rows: &[u32; ROWS],
+    (v, out): (&[S::f32s], &mut [S::f32s]),
+    mut each: impl FnMut(usize, f32) -> f32,
+) {
+    let length = v.len();
+    let out = &mut out[..length];
+    let y = rows.map(|row| &S::as_simd_f32s(matrix.row(row as usize)).0[..length]);
+    let mut sums = [simd.splat_f32s(0.0); ROWS];
+    for at in 0..length {
+        for row in 0..ROWS {
+            sums[row] = simd.mul_add_e_f32s(y[row][at], v[at], sums[row]);
+        }
+    }
+    let mut factors = [simd.splat_f32s(0.0); ROWS];
+    for row in 0..ROWS {
+        factors[row] = simd.splat_f32s(each(row, simd.reduce_sum_f32s(sums[row])));
+    }
+    for at in 0..length {
+        let mut sum = out[at];
+        for row in 0..ROWS {
+            sum = simd.mul_add_e_f32s(factors[row], y[row][at], sum);
+        }
+        out[at] = sum;
+    }
+}
+
+/// Rows and registers of a product that are summed at once.
+const TILE: (usize, usize) = (8, 2);
+
+struct Multiply<'a> {
+    left: &'a [f32],
+    stride: usize,
+    right: &'a Matrix,
+    out: &'a mut [f32],
+}
+
+impl WithSimd for Multiply<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let (depth, width) = (self.right.rows(), self.right.width());
+        let mut left = self.left;
+        let mut blocks = self.out.chunks_exact_mut(width * TILE.0);
+        for out in &mut blocks {
+            let rows: [&[f32]; TILE.0] =
+                std::array::from_fn(|row| &left[row * self.stride..row * self.stride + depth]);
+            multiply_rows(simd, rows, self.right, out);
+            left = left.get(TILE.0 * self.stride..).unwrap_or(&[]);
+        }
+        for out in blocks.into_remainder().chunks_exact_mut(width) {
+            multiply_rows(simd, [&left[..depth]], self.right, out);
+            left = left.get(self.stride..).unwrap_or(&[]);
+        }
+    }
+}
+
+#[inline(always)]
+fn multiply_rows<S: Simd, const ROWS: usize>(
+    simd: S,
+    left: [&[f32]; ROWS],
+    right: &Matrix,
+    out: &mut [f32],
+) {
+    let (depth, width) = (right.rows(), right.width());
+    let left = left.map(|row| &row[..depth]);
+    let step = TILE.1 * S::F32_LANES;
+    let mut column = 0;
+    while column < width {
+        // The last registers may be summed twice where the width is no multiple of the step.
+        let from = column.min(width.saturating_sub(step));
+        let registers = TILE.1.min(width / S::F32_LANES);
+        let mut sums = [[simd.splat_f32s(0.0); TILE.1]; ROWS];
+        for (k, right) in right.as_slice().chunks_exact(width).enumerate() {
+            let (right, _) = S::as_simd_f32s(&right[from..]);
+            let right = &right[..registers];
+            for row in 0..ROWS {
+                let value = simd.splat_f32s(left[row][k]);
+                for (sum, &right) in sums[row].iter_mut().zip(right) {
+                    *sum = simd.mul_add_e_f32s(value, right, *sum);
+                }
+            }
+        }
+        for (out, sums) in out.chunks_exact_mut(width).zip(&sums) {
+            let (out, _) = S::as_mut_simd_f32s(&mut out[from..]);
+            for (out, sum) in out[..registers].iter_mut().zip(sums) {
+                *out = *sum;
+            }
+        }
+        column += step;
     }
 }

@@ -1,4 +1,4 @@
-//! One row's least-squares solution: the step of training and the live fold-in.
+//! One row's least-squares solution: the live fold-in, and the step of training where no shorter one will do.
 
 use super::{Options, gramian::gramian};
 use crate::kernel::{self, Factor};
@@ -64,10 +64,20 @@ impl Projection {
     /// If `items` is not `options.factors` wide.
     pub fn new(items: &Matrix, options: &Options) -> Self {
         assert!(items.width() == options.factors, "items of {} factors", items.width());
+        Self::with_gramian(&gramian(items), items.rows(), options)
+    }
+
+    /// The same from the Gramian of the `others` rows.
+    pub(super) fn with_gramian(gramian: &[f64], others: usize, options: &Options) -> Self {
         let alpha0 = f64::from(options.unobserved_weight);
-        let exact: Vec<f64> = gramian(items).into_iter().map(|value| alpha0 * value).collect();
+        let exact: Vec<f64> = gramian.iter().map(|value| alpha0 * value).collect();
         let base = exact.iter().map(|&value| value as f32).collect();
-        Self { exact, base, options: options.clone(), others: items.rows() }
+        Self { exact, base, options: options.clone(), others }
+    }
+
+    /// `α0·G`, f×f.
+    pub(super) fn everywhere(&self) -> &[f64] {
+        &self.exact
     }
 
     /// The factors of a user with this `history` of `(item, weight)`, each item once: the minimum of
