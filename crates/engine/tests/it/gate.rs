@@ -60,7 +60,9 @@ async fn a_million_requests_while_everything_changes() {
     for asker in askers {
         asker.await.expect("nothing forbidden was shown");
     }
-    assert!(writer.await.expect("no panic") > 100, "hardly anything changed");
+    let changes = writer.await.expect("no panic");
+    assert!(changes > 100, "hardly anything changed: {changes}");
+    println!("{changes} changes");
     assert!(board.asked.load(Ordering::SeqCst) >= REQUESTS);
 }
 
@@ -94,7 +96,10 @@ async fn ask(world: Arc<World>, board: Arc<Board>, seed: u64) {
             assert!(!held(before[n].0, after[n].0), "{:?} is not available", item.content_id);
             assert!(!held(before[n].1, after[n].1), "user{user} refused {:?}", item.content_id);
         }
-        board.asked.fetch_add(1, Ordering::SeqCst);
+        // A warm request never waits, so without this the askers would keep the writer from its thread.
+        if board.asked.fetch_add(1, Ordering::SeqCst).is_multiple_of(8) {
+            tokio::task::yield_now().await;
+        }
     }
 }
 
