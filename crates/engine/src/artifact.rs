@@ -18,8 +18,6 @@ use sona_numeric::als;
 use sona_numeric::matrix::Matrix;
 use sona_numeric::sequence::Transitions;
 
-use crate::options;
-
 /// The layout this version writes and reads.
 pub const FORMAT: u32 = 1;
 
@@ -44,7 +42,47 @@ pub struct Artifact {
 struct Header {
     format: u32,
     through: i64,
-    options: options::Als,
+    options: Fitted,
+}
+
+/// The ALS options as the file names them.
+#[derive(Serialize, Deserialize)]
+struct Fitted {
+    factors: usize,
+    unobserved_weight: f32,
+    regularization: f32,
+    regularization_exponent: f32,
+    confidence_alpha: f32,
+    iterations: usize,
+    seed: u64,
+}
+
+impl From<&als::Options> for Fitted {
+    fn from(o: &als::Options) -> Self {
+        Self {
+            factors: o.factors,
+            unobserved_weight: o.unobserved_weight,
+            regularization: o.regularization,
+            regularization_exponent: o.regularization_exponent,
+            confidence_alpha: o.confidence_alpha,
+            iterations: o.iterations,
+            seed: o.seed,
+        }
+    }
+}
+
+impl From<&Fitted> for als::Options {
+    fn from(o: &Fitted) -> Self {
+        Self {
+            factors: o.factors,
+            unobserved_weight: o.unobserved_weight,
+            regularization: o.regularization,
+            regularization_exponent: o.regularization_exponent,
+            confidence_alpha: o.confidence_alpha,
+            iterations: o.iterations,
+            seed: o.seed,
+        }
+    }
 }
 
 impl Artifact {
@@ -52,11 +90,8 @@ impl Artifact {
     pub fn encode(&self) -> Result<Bytes, String> {
         let (offsets, neighbours, counts) = self.transitions.to_csr();
         let ids = serde_json::to_vec(&self.items).map_err(|e| e.to_string())?;
-        let header = Header {
-            format: FORMAT,
-            through: self.through.0,
-            options: options::Als::from(&self.options),
-        };
+        let header =
+            Header { format: FORMAT, through: self.through.0, options: (&self.options).into() };
         let header = serde_json::to_string(&header).map_err(|e| e.to_string())?;
         let n = self.items.len();
         let tensors = [

@@ -6,8 +6,53 @@ pub(crate) mod popular;
 pub(crate) mod sequence;
 pub(crate) mod trending;
 
-use sona_domain::Source;
+use sona_domain::{RequestContext, Source};
 use sona_numeric::rows::RowSet;
+
+use crate::catalogue::View;
+use crate::live::counts::Counts;
+use crate::live::users::Taste;
+use crate::snapshot::Snapshot;
+
+use collaborative::Collaborative;
+use context::Context;
+use popular::Popular;
+use sequence::Sequence;
+use trending::Trending;
+
+/// Everything a source may look at to answer one request.
+pub(crate) struct Question<'q> {
+    pub(crate) snapshot: &'q Snapshot,
+    pub(crate) counts: &'q Counts,
+    pub(crate) trending: &'q crate::live::trending::Trending,
+    pub(crate) taste: &'q Taste,
+    pub(crate) view: &'q View,
+    pub(crate) context: &'q RequestContext,
+    pub(crate) sequence: &'q sona_numeric::sequence::Options,
+    /// The rows that may be shown.
+    pub(crate) allowed: &'q RowSet,
+    /// How many candidates each source may bring.
+    pub(crate) limit: usize,
+}
+
+impl<'q> Question<'q> {
+    /// All sources, in listing order.
+    pub(crate) fn sources(&self) -> Vec<Box<dyn Candidates + 'q>> {
+        vec![
+            Box::new(Collaborative::new(self.snapshot, self.taste, self.allowed, self.limit)),
+            Box::new(Sequence::new(
+                self.counts,
+                self.taste,
+                self.sequence,
+                self.allowed,
+                self.limit,
+            )),
+            Box::new(Trending(self.trending)),
+            Box::new(Popular(self.counts)),
+            Box::new(Context::new(self.context, self.view, self.counts, self.allowed, self.limit)),
+        ]
+    }
+}
 
 /// One source's view of one request.
 pub(crate) trait Candidates {

@@ -13,9 +13,11 @@
 
 pub mod artifact;
 pub mod error;
+pub mod evaluate;
 pub mod options;
 pub mod recommend;
 pub mod train;
+pub mod tune;
 
 mod candidates;
 mod catalogue;

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 use sona_domain::{EventRules, Source};
-use sona_numeric::{als, sequence};
+use sona_numeric::{Interactions, als, sequence};
 
 /// The engine's options.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -143,13 +143,14 @@ impl Default for Trending {
 pub struct Als {
     /// Width of the factors.
     pub factors: usize,
-    /// Confidence in an unobserved pair.
-    pub unobserved_weight: f32,
+    /// What all pairs weigh as unobserved, relative to what the observed ones add. The weight of one unobserved
+    /// pair follows from it and from how dense the data is.
+    pub unobserved_ratio: f32,
     /// Regularisation strength.
     pub regularization: f32,
     /// Regularisation grows with a row's count to this power.
     pub regularization_exponent: f32,
-    /// Confidence of an observed pair is `unobserved_weight + confidence_alpha * engagement weight`.
+    /// Confidence an observed pair gets beyond an unobserved one: this times its engagement weight.
     pub confidence_alpha: f32,
     /// Sweeps over users and items.
     pub iterations: usize,
@@ -159,15 +160,10 @@ pub struct Als {
 
 impl Default for Als {
     fn default() -> Self {
-        Self::from(&als::Options::default())
-    }
-}
-
-impl From<&als::Options> for Als {
-    fn from(o: &als::Options) -> Self {
+        let o = als::Options::default();
         Self {
             factors: o.factors,
-            unobserved_weight: o.unobserved_weight,
+            unobserved_ratio: 5.0,
             regularization: o.regularization,
             regularization_exponent: o.regularization_exponent,
             confidence_alpha: o.confidence_alpha,
@@ -177,16 +173,18 @@ impl From<&als::Options> for Als {
     }
 }
 
-impl From<&Als> for als::Options {
-    fn from(o: &Als) -> Self {
-        Self {
-            factors: o.factors,
-            unobserved_weight: o.unobserved_weight,
-            regularization: o.regularization,
-            regularization_exponent: o.regularization_exponent,
-            confidence_alpha: o.confidence_alpha,
-            iterations: o.iterations,
-            seed: o.seed,
+impl Als {
+    /// The options for one matrix.
+    pub fn for_matrix(&self, interactions: &Interactions) -> als::Options {
+        let (ratio, alpha) = (self.unobserved_ratio, self.confidence_alpha);
+        als::Options {
+            factors: self.factors,
+            unobserved_weight: als::Options::unobserved_weight_for(ratio, alpha, interactions),
+            regularization: self.regularization,
+            regularization_exponent: self.regularization_exponent,
+            confidence_alpha: alpha,
+            iterations: self.iterations,
+            seed: self.seed,
         }
     }
 }

@@ -6,12 +6,7 @@ use sona_domain::{
 use sona_numeric::sequence;
 
 use crate::Engine;
-use crate::candidates::Candidates;
-use crate::candidates::collaborative::Collaborative;
-use crate::candidates::context::Context;
-use crate::candidates::popular::Popular;
-use crate::candidates::sequence::Sequence;
-use crate::candidates::trending::Trending;
+use crate::candidates::Question;
 use crate::catalogue::View;
 use crate::error::Result;
 use crate::fuse::{Fused, fuse};
@@ -65,13 +60,19 @@ impl Engine {
         let sequence: sequence::Options = (&self.options.sequence).into();
 
         let counts = self.counts();
-        let sources: [&dyn Candidates; 5] = [
-            &Collaborative::new(&snapshot, &taste, &allowed, per_source),
-            &Sequence::new(&counts, &taste, &sequence, &allowed, per_source),
-            &Trending(&counts),
-            &Popular(&counts),
-            &Context::new(&request.context, &view, &counts, &allowed, per_source),
-        ];
+        let question = Question {
+            snapshot: &snapshot,
+            counts: &counts,
+            trending: &counts.trending,
+            taste: &taste,
+            view: &view,
+            context: &request.context,
+            sequence: &sequence,
+            allowed: &allowed,
+            limit: per_source,
+        };
+        let sources = question.sources();
+        let sources: Vec<_> = sources.iter().map(Box::as_ref).collect();
         let (mut fused, sources) = fuse(&sources, &allowed, &self.options.fusion, limit + SPARE);
         gate::recheck(self, Some(user), self.clock.now(), &mut fused, |item| item.row);
         fused.truncate(limit);

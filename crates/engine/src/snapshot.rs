@@ -1,6 +1,6 @@
 //! The immutable part of serving: one model version, aligned to the catalogue's rows.
 
-use sona_numeric::als::Projection;
+use sona_numeric::als::{self, Projection};
 use sona_numeric::matrix::{self, Matrix};
 
 use crate::artifact::Artifact;
@@ -31,7 +31,12 @@ impl Snapshot {
         for (from, to) in rows.into_iter().enumerate() {
             items.row_mut(to as usize).copy_from_slice(artifact.factors.row(from));
         }
-        let projection = Projection::new(&items, &artifact.options);
+        Self::of_factors(version, items, &artifact.options)
+    }
+
+    /// Factors that lie on the catalogue's rows already.
+    pub(crate) fn of_factors(version: i64, items: Matrix, options: &als::Options) -> Self {
+        let projection = Projection::new(&items, options);
         let norms = (0..items.rows()).map(|r| matrix::dot(items.row(r), items.row(r)).sqrt());
         let norms = norms.collect();
         Self { model: Some(Served { version, items, norms, projection }) }

@@ -229,7 +229,7 @@ impl Engine {
     /// Fits on a blocking thread; metric points are written as they come.
     async fn fit(self: &Arc<Self>, run: &Run, data: Dataset) -> Result<(Arc<Dataset>, Fitted)> {
         let interactions = data.interactions()?;
-        let options: als::Options = (&job_options(&run.job, &self.options.als)).into();
+        let options = job_options(&run.job, &self.options.als).for_matrix(&interactions);
         let of = options.iterations;
         let (points, mut measured) = mpsc::unbounded_channel();
         let (cancelled, report) = (run.cancelled.clone(), run.report.clone());

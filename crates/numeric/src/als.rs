@@ -71,6 +71,27 @@ impl Default for Options {
 const MOST_CONFIDENCE: f32 = 1e6;
 
 impl Options {
+    /// `α0` at which all pairs together, taken as unobserved, weigh `ratio` times what the observed ones add to
+    /// them (`Σ α·w`). Unlike `α0` itself the ratio means the same on a dense and on a sparse matrix. Users
+    /// and items without a pair do not count.
+    pub fn unobserved_weight_for(ratio: f32, alpha: f32, interactions: &Interactions) -> f32 {
+        let mut observed = 0.0_f64;
+        let (mut users, mut has) = (0_u64, vec![false; interactions.items()]);
+        for user in 0..interactions.users() {
+            let (items, weights) = interactions.row(user);
+            users += u64::from(!items.is_empty());
+            observed += weights.iter().map(|w| f64::from(*w)).sum::<f64>();
+            for item in items {
+                has[*item as usize] = true;
+            }
+        }
+        let pairs = users * has.iter().filter(|has| **has).count() as u64;
+        if pairs == 0 {
+            return 0.0;
+        }
+        (f64::from(ratio) * f64::from(alpha) * observed / pairs as f64) as f32
+    }
+
     /// Checks every value against its range.
     ///
     /// # Errors

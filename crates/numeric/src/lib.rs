@@ -1,8 +1,8 @@
 //! Sona's mathematics: pure functions over dense rows and `f32` slices.
 //!
 //! What it holds: implicit-feedback matrix factorisation ([`als`]), counts of what follows what
-//! ([`sequence`]), sets of rows ([`rows`]), selection of the best ([`select`]) and ranking metrics
-//! ([`metrics`]). What it deliberately does not hold: IO, async, logging, public ids, a clock or a
+//! ([`sequence`]), sets of rows ([`rows`]), selection of the best ([`select`]), ranking metrics
+//! ([`metrics`]) and intervals around their means ([`bootstrap`]). What it deliberately does not hold: IO, async, logging, public ids, a clock or a
 //! random source of its own. Chance enters as a seed, users and items are dense `u32` rows, and the
 //! same input gives the same bytes on the same machine, whatever the number of threads.
 //!
@@ -29,6 +29,7 @@
 #![cfg_attr(test, expect(clippy::float_cmp, reason = "a test names the exact value it expects"))]
 
 pub mod als;
+pub mod bootstrap;
 pub mod interactions;
 mod kernel;
 pub mod matrix;

@@ -54,7 +54,7 @@ fn als_and_training(config: &Config, found: &mut Vec<String>) {
     let als = &config.als;
     within(found, "als.factors", als.factors, 1..=1024);
     within(found, "als.iterations", als.iterations, 1..=1000);
-    within(found, "als.unobserved_weight", als.unobserved_weight, 1e-9..=LARGE);
+    within(found, "als.unobserved_ratio", als.unobserved_ratio, 1e-6..=1e6);
     within(found, "als.confidence_alpha", als.confidence_alpha, 1e-9..=LARGE);
     within(found, "als.regularization", als.regularization, 1e-9..=LARGE);
     within(found, "als.regularization_exponent", als.regularization_exponent, 0.0..=2.0);

@@ -39,6 +39,13 @@ pub(crate) struct Taste {
     through: Cursor,
 }
 
+impl Taste {
+    /// The taste of somebody who is only a history: `recent` newest first.
+    pub(crate) fn of(vector: Vec<f32>, recent: Vec<u32>) -> Self {
+        Self { vector, recent, model_version: None, through: Cursor::default() }
+    }
+}
+
 /// One user's place in memory.
 pub(crate) struct User {
     state: RwLock<UserState>,

@@ -309,3 +309,13 @@ fn options_outside_their_range_are_refused() {
     check(|options| options.confidence_alpha = f32::INFINITY, "confidence_alpha");
     check(|options| options.iterations = 0, "iterations");
 }
+
+#[test]
+fn the_ratio_counts_rows_that_have_something() {
+    // Two users and three items have pairs: six pairs, of which four are observed with weight 3 in all.
+    let rows = vec![vec![(0, 1.0), (1, 0.5)], vec![], vec![(1, 1.0), (3, 0.5)]];
+    let interactions = Interactions::from_rows(5, rows).unwrap();
+    assert_eq!(Options::unobserved_weight_for(4.0, 2.0, &interactions), 4.0 * 2.0 * 3.0 / 6.0);
+    let nothing = Interactions::from_rows(5, vec![vec![]]).unwrap();
+    assert_eq!(Options::unobserved_weight_for(4.0, 2.0, &nothing), 0.0);
+}

@@ -1,0 +1,266 @@
+//! How good are the lists? The product's own sources and its fusion, fitted on one part of a data set and
+//! judged on another, the way the literature does it.
+//!
+//! Everything is in memory and in this process: no database, no server. Who reads the data is the caller's
+//! concern ([`Builder`] takes rows); users are asked in parallel; the same seed gives the same numbers.
+
+mod data;
+mod fitted;
+mod measure;
+mod model;
+mod split;
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use rayon::prelude::*;
+use serde::Serialize;
+use sona_domain::Clock;
+
+pub use data::{Builder, Data, Part, Row};
+pub use measure::{LIST, METRICS};
+pub use model::Model;
+pub use split::{Protocol, Rows, SplitOptions};
+
+use crate::options;
+pub(crate) use fitted::Fitted;
+pub(crate) use split::{Case, Split};
+
+/// Why nothing could be evaluated.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The data set has not what the protocol or a model needs.
+    #[error("{0}")]
+    Unsuitable(String),
+    /// The factorisation failed.
+    #[error("the collaborative source cannot be fitted: {0}")]
+    Fit(#[from] sona_numeric::als::Error),
+}
+
+/// A result of this module.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Cases that share one walk along the time line.
+const CHUNK: usize = 256;
+
+/// What to evaluate.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// How to split.
+    pub split: SplitOptions,
+    /// Which models; see [`Model::of`] for those a data set allows.
+    pub models: Vec<Model>,
+    /// Samples the intervals rest on; 0 = no intervals.
+    pub resamples: usize,
+    /// Whether the lists themselves are wanted.
+    pub keep_lists: bool,
+    /// The engine's numbers.
+    pub engine: options::Options,
+}
+
+/// How far an evaluation is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// Sources are fitted.
+    Fitting,
+    /// Lists are made.
+    Ranking {
+        /// For so many users already.
+        done: usize,
+        /// Of so many.
+        of: usize,
+    },
+    /// Intervals are worked out.
+    Resampling,
+}
+
+/// What came out.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Report {
+    /// The protocol.
+    pub protocol: Protocol,
+    /// The data set.
+    pub data: String,
+    /// Users asked for.
+    pub users: usize,
+    /// The seed.
+    pub seed: u64,
+    /// What was known and what was looked for.
+    pub split: SplitReport,
+    /// The models in the order asked.
+    pub models: Vec<ModelReport>,
+}
+
+/// The split in numbers.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SplitReport {
+    /// Test or validation.
+    pub rows: Rows,
+    /// How it was made.
+    pub rule: String,
+    /// Users in the data set.
+    pub users: usize,
+    /// Items in the data set.
+    pub items: usize,
+    /// Pairs models were fitted on.
+    pub fitted_pairs: usize,
+    /// Pairs looked for.
+    pub targets: usize,
+    /// Rows that named a pair again and did not count.
+    pub repeated: usize,
+}
+
+/// One model in numbers.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ModelReport {
+    /// The model's name.
+    pub name: String,
+    /// Wall time of fitting its sources, in seconds.
+    pub fit_seconds: f64,
+    /// Means over users, by name of the metric.
+    pub metrics: BTreeMap<String, f64>,
+    /// 95 % bootstrap intervals of those means; empty without resamples.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub interval95: BTreeMap<String, [f64; 2]>,
+}
+
+/// A report and, if asked for, what it rests on.
+#[derive(Debug, Clone)]
+pub struct Evaluation {
+    /// The numbers.
+    pub report: Report,
+    /// Per model its lists, in the order of the users asked for.
+    pub lists: Vec<Vec<UserList>>,
+    /// (user id, item id) of every target, by user; only with lists.
+    pub targets: Vec<(String, String)>,
+}
+
+/// One user's list.
+#[derive(Debug, Clone, PartialEq)]
+pub struct UserList {
+    /// Whose.
+    pub user: String,
+    /// Item ids with scores, best first, at most [`LIST`].
+    pub items: Vec<(String, f32)>,
+}
+
+/// Evaluates.
+///
+/// # Errors
+/// When the data set has not what the protocol or a model needs, or nothing can be fitted.
+pub fn evaluate(
+    data: &Data,
+    options: &Options,
+    clock: &dyn Clock,
+    progress: &(dyn Fn(Progress) + Sync),
+) -> Result<Evaluation> {
+    let split = Split::new(data, &options.split).map_err(Error::Unsuitable)?;
+    if let Some(absent) = options.models.iter().find(|model| !model.is_possible(data)) {
+        return Err(Error::Unsuitable(format!("{absent} needs times, and the data has none")));
+    }
+    progress(Progress::Fitting);
+    let mut sources: Vec<_> = options.models.iter().flat_map(|model| model.sources()).collect();
+    sources.sort_unstable();
+    sources.dedup();
+    let fitted = Fitted::new(data, &split, &sources, &options.engine, clock)?;
+    let ranked = rank(&split.cases, &fitted, options, progress);
+    progress(Progress::Resampling);
+    let models = options.models.iter().enumerate().map(|(at, model)| {
+        let values: Vec<_> = ranked.iter().map(|lists| lists.values[at]).collect();
+        let seconds = model.sources().into_iter().filter_map(|s| fitted.seconds.get(&s)).sum();
+        ModelReport {
+            name: model.to_string(),
+            fit_seconds: seconds,
+            metrics: measure::means(&values),
+            interval95: if options.resamples == 0 {
+                BTreeMap::new()
+            } else {
+                measure::intervals(&values, options.resamples, options.split.seed)
+            },
+        }
+    });
+    let report = Report {
+        protocol: options.split.protocol,
+        data: data.name.clone(),
+        users: split.cases.len(),
+        seed: options.split.seed,
+        models: models.collect(),
+        split: describe(data, &split, options),
+    };
+    let lists = (0..options.models.len()).map(|at| named(data, &split, &ranked, at)).collect();
+    let targets = if options.keep_lists { targets(data, &split) } else { Vec::new() };
+    Ok(Evaluation { report, lists, targets })
+}
+
+fn describe(data: &Data, split: &Split, options: &Options) -> SplitReport {
+    SplitReport {
+        rows: options.split.rows,
+        rule: split.rule.clone(),
+        users: data.users(),
+        items: data.items(),
+        fitted_pairs: split.fit.iter().map(Vec::len).sum(),
+        targets: split.cases.iter().map(|case| case.targets.len()).sum(),
+        repeated: data.repeated,
+    }
+}
+
+/// One case's outcome: per model the metrics and, if kept, the list.
+pub(crate) struct Ranked {
+    pub(crate) values: Vec<[f64; METRICS.len()]>,
+    lists: Vec<Vec<(u32, f32)>>,
+}
+
+/// Makes every case's list with every model. Cases are in the order of time; a few of them share one walk
+/// along it.
+pub(crate) fn rank(
+    cases: &[Case],
+    fitted: &Fitted,
+    options: &Options,
+    progress: &(dyn Fn(Progress) + Sync),
+) -> Vec<Ranked> {
+    let (done, of) = (AtomicUsize::new(0), cases.len());
+    let chunks = cases.par_chunks(CHUNK).map(|chunk| {
+        let mut timeline = fitted.timeline();
+        let ranked: Vec<_> = chunk
+            .iter()
+            .map(|case| {
+                fitted.ask(case, &mut timeline, LIST, |sources, allowed| {
+                    let list = |model: &Model| model.list(sources, allowed, &options.engine.fusion);
+                    let lists = options.models.iter().map(list).collect();
+                    judge(lists, case, options.keep_lists)
+                })
+            })
+            .collect();
+        let done = done.fetch_add(chunk.len(), Ordering::Relaxed) + chunk.len();
+        progress(Progress::Ranking { done, of });
+        ranked
+    });
+    chunks.collect::<Vec<_>>().into_iter().flatten().collect()
+}
+
+fn judge(mut lists: Vec<Vec<(u32, f32)>>, case: &Case, keep: bool) -> Ranked {
+    let values = lists.iter_mut().map(|list| {
+        measure::order_against_us(list, &case.targets);
+        let rows: Vec<u32> = list.iter().map(|(row, _)| *row).collect();
+        measure::measure(&rows, &case.targets)
+    });
+    let values = values.collect();
+    Ranked { values, lists: if keep { lists } else { Vec::new() } }
+}
+
+fn named(data: &Data, split: &Split, ranked: &[Ranked], model: usize) -> Vec<UserList> {
+    let lists = split.cases.iter().zip(ranked).filter_map(|(case, ranked)| {
+        let list = ranked.lists.get(model)?;
+        let items = list.iter().map(|(row, score)| (data.items[*row as usize].clone(), *score));
+        Some(UserList { user: data.users[case.user as usize].clone(), items: items.collect() })
+    });
+    lists.collect()
+}
+
+fn targets(data: &Data, split: &Split) -> Vec<(String, String)> {
+    let pairs = split.cases.iter().flat_map(|case| {
+        let user = &data.users[case.user as usize];
+        case.targets.iter().map(|row| (user.clone(), data.items[*row as usize].clone()))
+    });
+    pairs.collect()
+}

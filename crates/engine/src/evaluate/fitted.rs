@@ -1,0 +1,207 @@
+//! The product's own sources, fitted on one side of a split and asked like live ones.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+
+use sona_domain::{Clock, Content, ContentId, RequestContext, Source, Timestamp};
+use sona_numeric::als;
+use sona_numeric::interactions::Interactions;
+use sona_numeric::rows::RowSet;
+use sona_numeric::sequence::{self, Transitions};
+
+use super::data::{Data, Engagement};
+use super::split::{Case, Split};
+use super::{Error, Result};
+use crate::candidates::{Candidates, Question};
+use crate::catalogue::View;
+use crate::live::counts::Counts;
+use crate::live::trending::{Trending, ViewerKey};
+use crate::live::users::Taste;
+use crate::options::Options;
+use crate::snapshot::Snapshot;
+
+/// Fitted sources.
+pub(crate) struct Fitted {
+    snapshot: Snapshot,
+    counts: Counts,
+    sequence: sequence::Options,
+    /// What each source took, in seconds.
+    pub(crate) seconds: BTreeMap<Source, f64>,
+    log: Vec<Entry>,
+    timed: bool,
+    options: Options,
+}
+
+/// One engagement in the order of time.
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    at: Timestamp,
+    item: u32,
+    viewer: ViewerKey,
+}
+
+impl Fitted {
+    /// Fits what `sources` need.
+    pub(crate) fn new(
+        data: &Data,
+        split: &Split,
+        sources: &[Source],
+        options: &Options,
+        clock: &dyn Clock,
+    ) -> Result<Self> {
+        let mut seconds = BTreeMap::new();
+        let mut timed = |source: Source, from: Timestamp| {
+            seconds.insert(source, clock.now().seconds_since(from));
+        };
+        let begun = clock.now();
+        let mut snapshot = Snapshot::untrained();
+        if sources.contains(&Source::Collaborative) {
+            snapshot = factorise(data.items.len(), &split.fit, options)?;
+            timed(Source::Collaborative, begun);
+        }
+        let begun = clock.now();
+        let sequence: sequence::Options = (&options.sequence).into();
+        let mut transitions = Transitions::new(data.items.len());
+        if sources.contains(&Source::Sequence) {
+            let rows: Vec<Vec<u32>> = split.fit.iter().map(|user| items(user)).collect();
+            transitions = Transitions::from_sequences(data.items.len(), &rows, &sequence);
+            timed(Source::Sequence, begun);
+        }
+        let begun = clock.now();
+        let counts = count(data, split, transitions, options)?;
+        timed(Source::Popular, begun);
+        let begun = clock.now();
+        let log = if data.timed { log(split) } else { Vec::new() };
+        timed(Source::Trending, begun);
+        let (timed, options) = (data.timed, options.clone());
+        Ok(Self { snapshot, counts, sequence, seconds, log, timed, options })
+    }
+
+    /// A view of the time line that goes forward only.
+    pub(crate) fn timeline(&self) -> Timeline<'_> {
+        let origin = Timestamp::from_micros(0);
+        Timeline {
+            log: &self.log,
+            next: None,
+            trending: Trending::new(&self.options.trending, origin),
+        }
+    }
+
+    /// All sources of this case, and the rows they may bring. `timeline` must not have passed its moment.
+    pub(crate) fn ask<R>(
+        &self,
+        case: &Case,
+        timeline: &mut Timeline<'_>,
+        limit: usize,
+        answer: impl FnOnce(&[Box<dyn Candidates + '_>], &RowSet) -> R,
+    ) -> R {
+        let allowed = self.allowed(case);
+        let mut engaged: Vec<_> = case.history.iter().map(|e| (e.item, e.weight)).collect();
+        engaged.sort_unstable_by_key(|(row, _)| *row);
+        let recent = case.history.iter().rev().map(|e| e.item).collect();
+        if self.timed {
+            timeline.advance(case.at);
+        }
+        let question = Question {
+            snapshot: &self.snapshot,
+            counts: &self.counts,
+            trending: &timeline.trending,
+            taste: &Taste::of(self.snapshot.fold_in(&engaged), recent),
+            view: &View::default(),
+            context: &RequestContext::default(),
+            sequence: &self.sequence,
+            allowed: &allowed,
+            limit,
+        };
+        answer(&question.sources(), &allowed)
+    }
+
+    fn allowed(&self, case: &Case) -> RowSet {
+        let rows = self.counts.viewers.len();
+        let mut allowed = match &case.only {
+            None => RowSet::full(rows),
+            Some(only) => {
+                let mut allowed = RowSet::new(rows);
+                for row in only {
+                    allowed.insert(*row);
+                }
+                allowed
+            }
+        };
+        for had in &case.history {
+            allowed.remove(had.item);
+        }
+        allowed
+    }
+}
+
+/// What trends, as the clock goes on.
+pub(crate) struct Timeline<'l> {
+    log: &'l [Entry],
+    /// The first entry that was not taken in; `None` before the first moment.
+    next: Option<usize>,
+    trending: Trending,
+}
+
+impl Timeline<'_> {
+    /// Takes in what happened before `now` and forgets what left the window.
+    fn advance(&mut self, now: Timestamp) {
+        let until = self.log.partition_point(|entry| entry.at < now);
+        let from = self.next.unwrap_or(0).min(until);
+        for entry in &self.log[from..until] {
+            // Entries older than the window are refused by what they are added to.
+            self.trending.add(entry.item, entry.viewer, entry.at, now);
+        }
+        self.next = Some(until);
+        self.trending.expire(now);
+    }
+}
+
+fn items(user: &[Engagement]) -> Vec<u32> {
+    user.iter().map(|engagement| engagement.item).collect()
+}
+
+fn factorise(items: usize, fit: &[Vec<Engagement>], options: &Options) -> Result<Snapshot> {
+    let rows = fit.iter().map(|user| user.iter().map(|e| (e.item, e.weight)).collect());
+    let interactions = Interactions::from_rows(items, rows)
+        .map_err(|error| Error::Unsuitable(error.to_string()))?;
+    let options = options.als.for_matrix(&interactions);
+    let model = als::fit(&interactions, &options, &mut |_| ControlFlow::Continue(()))?;
+    Ok(Snapshot::of_factors(1, model.items, &options))
+}
+
+/// Viewers of the fitted side, every item listed.
+fn count(
+    data: &Data,
+    split: &Split,
+    transitions: Transitions,
+    options: &Options,
+) -> Result<Counts> {
+    let mut viewers = vec![0; data.items.len()];
+    for engagement in split.fit.iter().flatten() {
+        viewers[engagement.item as usize] += 1;
+    }
+    let mut counts = Counts::new(transitions, viewers, options, Timestamp::from_micros(0));
+    for (row, id) in data.items.iter().enumerate() {
+        let id = ContentId::new(id).map_err(|e| Error::Unsuitable(format!("{id:?}: {e}")))?;
+        counts.list(row as u32, Some(&Content::new(id, "")));
+    }
+    Ok(counts)
+}
+
+/// Everything but the targets, by time.
+fn log(split: &Split) -> Vec<Entry> {
+    let mut known: Vec<&[Engagement]> = split.fit.iter().map(Vec::as_slice).collect();
+    for case in &split.cases {
+        known[case.user as usize] = &case.history;
+    }
+    let mut log: Vec<_> = known
+        .into_iter()
+        .enumerate()
+        .flat_map(|(user, rows)| {
+            rows.iter().map(move |e| Entry { at: e.at, item: e.item, viewer: user as ViewerKey })
+        })
+        .collect();
+    log.sort_unstable_by_key(|entry| entry.at);
+    log
+}

@@ -1,0 +1,112 @@
+//! What can be evaluated: each source alone, all of them fused, and fused without one.
+
+use std::fmt;
+use std::str::FromStr;
+
+use sona_domain::Source;
+use sona_numeric::rows::RowSet;
+
+use super::data::Data;
+use super::measure::LIST;
+use crate::candidates::Candidates;
+use crate::fuse::fuse;
+use crate::options::Fusion;
+
+/// Sources that a data set of pairs can say something about; the circumstances of a request are not in one.
+const SOURCES: [Source; 4] =
+    [Source::Popular, Source::Trending, Source::Sequence, Source::Collaborative];
+
+/// One model of a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Model {
+    /// One source alone.
+    Alone(Source),
+    /// All sources, with the configured weights.
+    Fused,
+    /// All sources but one.
+    FusedWithout(Source),
+}
+
+impl Model {
+    /// The models `data` allows: every source it can feed, and all of them fused.
+    pub fn of(data: &Data) -> Vec<Self> {
+        let all = SOURCES.into_iter().map(Self::Alone).chain([Self::Fused]);
+        all.filter(|model| model.is_possible(data)).collect()
+    }
+
+    /// Whether `data` has what it needs.
+    pub(crate) fn is_possible(self, data: &Data) -> bool {
+        data.is_timed() || self != Self::Alone(Source::Trending)
+    }
+
+    /// The sources it is made of.
+    pub(crate) fn sources(self) -> Vec<Source> {
+        match self {
+            Self::Alone(source) => vec![source],
+            Self::Fused => SOURCES.to_vec(),
+            Self::FusedWithout(without) => {
+                SOURCES.into_iter().filter(|source| *source != without).collect()
+            }
+        }
+    }
+
+    /// Its list: rows with scores above 0, best first, at most [`LIST`].
+    pub(crate) fn list(
+        self,
+        sources: &[Box<dyn Candidates + '_>],
+        allowed: &RowSet,
+        fusion: &Fusion,
+    ) -> Vec<(u32, f32)> {
+        let taking_part = self.sources();
+        let sources: Vec<_> = sources
+            .iter()
+            .map(Box::as_ref)
+            .filter(|source| taking_part.contains(&source.source()))
+            .collect();
+        let list: Vec<_> = if let (Self::Alone(_), [source]) = (self, sources.as_slice()) {
+            let best = source.best(allowed, LIST).into_iter();
+            best.map(|row| (row, source.score(row))).collect()
+        } else {
+            let (fused, _) = fuse(&sources, allowed, fusion, LIST);
+            fused.into_iter().map(|item| (item.row, item.score)).collect()
+        };
+        list.into_iter().filter(|(_, score)| *score > 0.0).collect()
+    }
+}
+
+impl fmt::Display for Model {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Alone(source) => f.write_str(source.as_str()),
+            Self::Fused => f.write_str("fused"),
+            Self::FusedWithout(source) => write!(f, "fused-{}", source.as_str()),
+        }
+    }
+}
+
+impl FromStr for Model {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let alone = SOURCES.map(Self::Alone);
+        let without = SOURCES.map(Self::FusedWithout);
+        let mut all = alone.into_iter().chain([Self::Fused]).chain(without);
+        all.clone().find(|model| model.to_string() == text).ok_or_else(|| {
+            let names: Vec<_> = all.by_ref().map(|model| model.to_string()).collect();
+            format!("there is no model {text:?}; there are {}", names.join(", "))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_back() {
+        for name in ["popular", "collaborative", "fused", "fused-sequence"] {
+            assert_eq!(name.parse::<Model>().unwrap().to_string(), name);
+        }
+        assert!("als".parse::<Model>().unwrap_err().contains("collaborative, fused,"));
+    }
+}

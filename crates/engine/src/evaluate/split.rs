@@ -1,0 +1,355 @@
+//! What is known before, and what must be found: the protocols' splits.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use sona_domain::Timestamp;
+
+use super::data::{Data, Engagement};
+
+/// How lists are judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Protocol {
+    /// A given test side, or a random share of each user's items, ranked among all items the user has not
+    /// in training.
+    FullRanking,
+    /// Each user's last item, ranked among all items the user has not had.
+    LastItem,
+    /// Given test pairs, each ranked among given items.
+    SampledNegatives,
+}
+
+impl Protocol {
+    /// All protocols.
+    pub const ALL: [Self; 3] = [Self::FullRanking, Self::LastItem, Self::SampledNegatives];
+
+    /// Its name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::FullRanking => "full-ranking",
+            Self::LastItem => "last-item",
+            Self::SampledNegatives => "sampled-negatives",
+        }
+    }
+
+    /// The metric a model is chosen by under this protocol.
+    pub const fn main_metric(self) -> &'static str {
+        match self {
+            Self::FullRanking => "ndcg@20",
+            Self::LastItem | Self::SampledNegatives => "ndcg@10",
+        }
+    }
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Protocol {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let found = Self::ALL.into_iter().find(|protocol| protocol.as_str() == text);
+        let names = || Self::ALL.map(Self::as_str).join(", ");
+        found.ok_or_else(|| format!("there is no protocol {text:?}; there are {}", names()))
+    }
+}
+
+/// Which rows are looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Rows {
+    /// The rows a final number is reported on.
+    Test,
+    /// Rows of the training side: what options are chosen by. No test row is looked at.
+    Validation,
+}
+
+/// How a data set is split.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SplitOptions {
+    /// The protocol.
+    pub protocol: Protocol,
+    /// Test or validation rows.
+    pub rows: Rows,
+    /// Share of each user's items that is cut off where the protocol needs a cut and none is given, in 0..1.
+    pub cut: f64,
+    /// At most so many users, drawn by the seed; 0 = all.
+    pub sample: usize,
+    /// Decides the cut and the sample.
+    pub seed: u64,
+}
+
+/// A split.
+#[derive(Debug, Clone)]
+pub(crate) struct Split {
+    /// Per user what models are fitted on, oldest first.
+    pub(crate) fit: Vec<Vec<Engagement>>,
+    /// Who is asked for, by time.
+    pub(crate) cases: Vec<Case>,
+    /// In one sentence, for people.
+    pub(crate) rule: String,
+}
+
+/// One list to be made.
+#[derive(Debug, Clone)]
+pub(crate) struct Case {
+    pub(crate) user: u32,
+    /// What the user had before, oldest first; none of it may be in the list.
+    pub(crate) history: Vec<Engagement>,
+    /// What should be in the list.
+    pub(crate) targets: Vec<u32>,
+    /// The only items that may be in the list, targets included; all if `None`.
+    pub(crate) only: Option<Vec<u32>>,
+    /// The moment the list is made for.
+    pub(crate) at: Timestamp,
+}
+
+impl Split {
+    /// Splits `data`.
+    ///
+    /// # Errors
+    /// In words, when the data set has not what the protocol needs.
+    pub(crate) fn new(data: &Data, options: &SplitOptions) -> Result<Self, String> {
+        let mut split = match options.protocol {
+            Protocol::LastItem => last_item(data, options.rows),
+            Protocol::FullRanking if data.is_split() && options.rows == Rows::Test => given(data),
+            Protocol::FullRanking => cut(data, options),
+            Protocol::SampledNegatives if options.rows == Rows::Test => trials(data)?,
+            // Negatives are given for test pairs only; validation is the same question on training rows.
+            Protocol::SampledNegatives => last_item(data, Rows::Test),
+        };
+        if split.cases.is_empty() {
+            let least = "every user has too few items";
+            return Err(format!("nobody can be asked for under {}: {least}", options.protocol));
+        }
+        draw(&mut split, data, options);
+        split.cases.sort_by_key(|case| case.at);
+        Ok(split)
+    }
+}
+
+/// The last item is the test, the one before it is validation: known at test time, but not fitted on. A split
+/// for validation has the same shape one item earlier.
+fn last_item(data: &Data, rows: Rows) -> Split {
+    let (drop, target) = match rows {
+        Rows::Test => (0, "the last item"),
+        Rows::Validation => (1, "the last item but one"),
+    };
+    let mut split = Split {
+        fit: Vec::with_capacity(data.train.len()),
+        cases: Vec::new(),
+        rule: format!(
+            "each user's target is {target} of at least {}; the item before it is history but not fitted on; \
+             everything earlier is fitted on",
+            3 + drop
+        ),
+    };
+    for (user, all) in data.train.iter().enumerate() {
+        let known = &all[..all.len().saturating_sub(drop)];
+        let [fit @ .., _, target] = known else {
+            split.fit.push(known.to_vec());
+            continue;
+        };
+        split.fit.push(fit.to_vec());
+        if !fit.is_empty() {
+            split.cases.push(Case {
+                user: user as u32,
+                history: known[..known.len() - 1].to_vec(),
+                targets: vec![target.item],
+                only: None,
+                at: target.at,
+            });
+        }
+    }
+    split
+}
+
+fn given(data: &Data) -> Split {
+    let mut cases = Vec::new();
+    for (user, (history, test)) in data.train.iter().zip(&data.test).enumerate() {
+        let had: std::collections::HashSet<_> = history.iter().map(|e| e.item).collect();
+        let new: Vec<_> = test.iter().filter(|e| !had.contains(&e.item)).collect();
+        if let Some(first) = new.first() {
+            let targets = new.iter().map(|e| e.item).collect();
+            let (history, at) = (history.clone(), first.at);
+            cases.push(Case { user: user as u32, history, targets, only: None, at });
+        }
+    }
+    let rule = "the given test side, without pairs that are in training".to_owned();
+    Split { fit: data.train.clone(), cases, rule }
+}
+
+/// A share of each user's items goes, at least one stays.
+fn cut(data: &Data, options: &SplitOptions) -> Split {
+    let below = (options.cut * f64::from(CUT_BUCKETS)).round() as u64;
+    let mut split = Split {
+        fit: Vec::with_capacity(data.train.len()),
+        cases: Vec::new(),
+        rule: format!(
+            "an item is a target if the first 8 bytes of SHA-256(\"{}:user:item\") mod {CUT_BUCKETS} are below \
+             {below}; the first item of a user who would be left with none stays",
+            options.seed
+        ),
+    };
+    for (user, all) in data.train.iter().enumerate() {
+        let chosen = |e: &Engagement| {
+            let id = &data.items[e.item as usize];
+            bucket(options.seed, &data.users[user], id) % u64::from(CUT_BUCKETS) < below
+        };
+        let mut left: Vec<bool> = all.iter().map(|e| !chosen(e)).collect();
+        if let (true, Some(first)) = (left.iter().all(|stays| !stays), left.first_mut()) {
+            *first = true;
+        }
+        let side = |stays: bool| {
+            all.iter().zip(&left).filter(move |(_, left)| **left == stays).map(|(e, _)| *e)
+        };
+        let (fit, gone): (Vec<_>, Vec<_>) = (side(true).collect(), side(false).collect());
+        if let Some(first) = gone.first() {
+            let targets = gone.iter().map(|e| e.item).collect();
+            let (history, at) = (fit.clone(), first.at);
+            split.cases.push(Case { user: user as u32, history, targets, only: None, at });
+        }
+        split.fit.push(fit);
+    }
+    split
+}
+
+const CUT_BUCKETS: u32 = 10_000;
+
+fn bucket(seed: u64, user: &str, item: &str) -> u64 {
+    let digest = Sha256::digest(format!("{seed}:{user}:{item}"));
+    digest.iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte))
+}
+
+fn trials(data: &Data) -> Result<Split, String> {
+    if !data.has_trials() {
+        return Err("sampled-negatives needs a file of negatives beside the test pairs".to_owned());
+    }
+    let case = |trial: &super::data::Trial| {
+        let history = data.train[trial.user as usize].clone();
+        let at = history.last().map_or(Timestamp::from_micros(0), |e| e.at);
+        let mut only = trial.negatives.clone();
+        only.push(trial.item);
+        Case { user: trial.user, history, targets: vec![trial.item], only: Some(only), at }
+    };
+    let rule = "each given test pair ranked among its given negatives".to_owned();
+    Ok(Split { fit: data.train.clone(), cases: data.trials.iter().map(case).collect(), rule })
+}
+
+/// Keeps a sample of the cases if one is asked for.
+fn draw(split: &mut Split, data: &Data, options: &SplitOptions) {
+    if options.sample == 0 || options.sample >= split.cases.len() {
+        return;
+    }
+    split
+        .cases
+        .sort_by_cached_key(|case| bucket(options.seed, &data.users[case.user as usize], "sample"));
+    split.cases.truncate(options.sample);
+    split.rule = format!("{}; {} users drawn by the seed", split.rule, options.sample);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::evaluate::data::{Builder, Part, Row};
+
+    fn data(users: &[&[&str]]) -> Data {
+        let mut builder = Builder::default();
+        for (user, items) in users.iter().enumerate() {
+            for item in *items {
+                let user = &format!("u{user}");
+                builder.add(Part::Train, Row { user, item, weight: 1.0, at: None });
+            }
+        }
+        builder.finish("test")
+    }
+
+    fn options(protocol: Protocol, rows: Rows) -> SplitOptions {
+        SplitOptions { protocol, rows, cut: 0.15, sample: 0, seed: 1 }
+    }
+
+    fn names(data: &Data, engagements: &[Engagement]) -> String {
+        engagements.iter().map(|e| data.items[e.item as usize].as_str()).collect()
+    }
+
+    #[test]
+    fn last_item_holds_two_back_and_validation_one_more() {
+        let data = data(&[&["a", "b", "c", "d", "e"], &["a", "b", "c"], &["a", "b"]]);
+        let target = |case: &Case| data.items[case.targets[0] as usize].clone();
+
+        let test = Split::new(&data, &options(Protocol::LastItem, Rows::Test)).unwrap();
+        assert_eq!(test.cases.len(), 2);
+        assert_eq!(
+            test.fit.iter().map(|fit| names(&data, fit)).collect::<Vec<_>>(),
+            ["abc", "a", ""]
+        );
+        assert_eq!(
+            (names(&data, &test.cases[0].history), target(&test.cases[0])),
+            ("abcd".into(), "e".into())
+        );
+
+        let validation = Split::new(&data, &options(Protocol::LastItem, Rows::Validation)).unwrap();
+        assert_eq!(validation.cases.len(), 1);
+        assert_eq!(names(&data, &validation.fit[0]), "ab");
+        assert_eq!(target(&validation.cases[0]), "d");
+    }
+
+    #[test]
+    fn a_cut_is_repeatable_and_leaves_everybody_something() {
+        let many: Vec<String> = (0..200).map(|n| n.to_string()).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        let data = data(&[&many, &["a"]]);
+        let options = options(Protocol::FullRanking, Rows::Test);
+        let split = Split::new(&data, &options).unwrap();
+        let gone = split.cases[0].targets.len();
+        assert!((15..50).contains(&gone), "{gone} of 200 at 15 %");
+        assert_eq!(split.fit[0].len() + gone, 200);
+        assert_eq!(split.fit[1].len(), 1);
+        let again = Split::new(&data, &options).unwrap();
+        assert_eq!(split.cases[0].targets, again.cases[0].targets);
+        let other = Split::new(&data, &SplitOptions { seed: 2, ..options }).unwrap();
+        assert_ne!(split.cases[0].targets, other.cases[0].targets);
+    }
+
+    #[test]
+    fn a_given_test_side_counts_and_its_repeats_do_not() {
+        let mut builder = Builder::default();
+        for (part, item) in [(Part::Train, "a"), (Part::Test, "a"), (Part::Test, "b")] {
+            builder.add(part, Row { user: "u", item, weight: 1.0, at: None });
+        }
+        let data = builder.finish("given");
+        let split = Split::new(&data, &options(Protocol::FullRanking, Rows::Test)).unwrap();
+        assert_eq!(split.cases[0].targets.len(), 1);
+    }
+
+    #[test]
+    fn a_sample_is_drawn_by_the_seed() {
+        let users: Vec<&[&str]> = vec![&["a", "b", "c"]; 50];
+        let data = data(&users);
+        let drawn = |seed| {
+            let options =
+                SplitOptions { sample: 10, seed, ..options(Protocol::LastItem, Rows::Test) };
+            let mut users: Vec<_> =
+                Split::new(&data, &options).unwrap().cases.iter().map(|case| case.user).collect();
+            users.sort_unstable();
+            users
+        };
+        assert_eq!(drawn(1).len(), 10);
+        assert_eq!(drawn(1), drawn(1));
+        assert_ne!(drawn(1), drawn(2));
+    }
+
+    #[test]
+    fn what_is_missing_is_said() {
+        let data = data(&[&["a", "b"]]);
+        let error = |protocol| Split::new(&data, &options(protocol, Rows::Test)).unwrap_err();
+        assert!(error(Protocol::SampledNegatives).contains("negatives"));
+        assert!(error(Protocol::LastItem).contains("too few items"));
+    }
+}
