@@ -2,6 +2,7 @@
 
 mod commands;
 mod config;
+mod data_set;
 mod demo;
 mod output;
 mod telemetry;
@@ -12,7 +13,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{demo as demo_command, doctor, migrate, recommend, serve, similar, train};
+use crate::commands::{
+    demo as demo_command, doctor, evaluate, migrate, recommend, serve, similar, train, tune,
+};
 use crate::output::Exit;
 
 /// A self-hosted, real-time personalization engine: what should this user see next, and why.
@@ -52,6 +55,10 @@ enum Command {
     Recommend(recommend::Args),
     /// Print the titles most like a title.
     Similar(similar::Args),
+    /// Measure the lists' quality on a data set, the way the literature does.
+    Evaluate(Box<evaluate::Args>),
+    /// Search a source's options on a data set's validation rows.
+    Tune(tune::Args),
     /// Bring the database's schema up to date and list what is applied.
     Migrate(migrate::Args),
     /// Check configuration, storage, model and port, and say what to do about each problem.
@@ -79,6 +86,8 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Train(args) => train::run(&config, &args).await,
         Command::Recommend(args) => recommend::run(&config, &args).await,
         Command::Similar(args) => similar::run(&config, &args).await,
+        Command::Evaluate(args) => evaluate::run(&config, &args),
+        Command::Tune(args) => tune::run(&config, &args),
         Command::Migrate(args) => migrate::run(&config, &args).await,
         Command::Doctor(args) => doctor::run(&config, &args).await,
     }

@@ -37,6 +37,18 @@ pub(crate) fn say(line: impl Display) -> io::Result<()> {
     writeln!(io::stdout().lock(), "{line}")
 }
 
+/// Prints a remark that is not part of the result.
+pub(crate) fn warn(line: impl Display) {
+    let _ = writeln!(io::stderr().lock(), "note: {line}");
+}
+
+/// A number with its thousands apart.
+pub(crate) fn grouped(number: usize) -> String {
+    let digits = number.to_string();
+    let groups: Vec<_> = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy).collect();
+    groups.join(",")
+}
+
 /// Prints a value as indented JSON.
 pub(crate) fn say_json(value: &impl Serialize) -> anyhow::Result<()> {
     Ok(say(serde_json::to_string_pretty(value)?)?)

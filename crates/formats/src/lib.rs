@@ -35,6 +35,7 @@ pub mod row;
 
 pub use error::Error;
 pub use field::Field;
+pub use open::{Input, open};
 pub use options::{Delimiter, FileFormat, Options, TimeUnit};
 pub use recognise::{Dataset, recognise};
 pub use row::{EventRow, ItemAttributes, Rejected, Row};

@@ -13,10 +13,10 @@ const ZSTANDARD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
 const BYTE_ORDER_MARK: &[u8] = &[0xef, 0xbb, 0xbf];
 
 /// The uncompressed bytes of a file.
-pub(crate) type Input = Box<dyn BufRead + Send>;
+pub type Input = Box<dyn BufRead + Send>;
 
 /// Opens `path`; a UTF-8 byte order mark is skipped.
-pub(crate) fn open(path: &Path) -> io::Result<Input> {
+pub fn open(path: &Path) -> io::Result<Input> {
     let mut file = File::open(path)?;
     let mut magic = [0; 4];
     let count = read_up_to(&mut file, &mut magic)?;

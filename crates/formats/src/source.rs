@@ -121,6 +121,12 @@ impl Source {
         }))
     }
 
+    /// Whether what comes later in the file, or has a later time, came later: it has times, or it is sequences.
+    pub fn is_ordered(&self) -> bool {
+        let has_time = self.columns.iter().any(|column| column.field == Some(Field::Time));
+        has_time || matches!(self.shape, Shape::Sequences)
+    }
+
     /// A rating of this file as stars: scaled to 5 and rounded, at least 1. Stars that are Sona's own stay as they are.
     pub fn stars(&self, value: f64) -> Result<f32, String> {
         let Some(scale) = self.scale else {

@@ -1,0 +1,166 @@
+//! Data sets to evaluate and tune on, read from files.
+
+mod negatives;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use sona_domain::{Event, EventId, EventRules, EventType, Timestamp};
+use sona_engine::evaluate::{Builder, Data, Part, Protocol, Row};
+use sona_formats::{Contents, Dataset, EventRow, Source, Split, recognise};
+
+use crate::output::warn;
+
+/// Which data, and how it is to be split.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct DataSetArgs {
+    /// A file or folder of events; the layout is recognised and named in the output.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) data: PathBuf,
+
+    /// A file of events that must be found, if they are not in the folder; `full-ranking` only.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) test: Option<PathBuf>,
+
+    /// Test pairs with the items to rank them among, a line each: `(user,item)` and the items, separated by tabs.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) negatives: Option<PathBuf>,
+
+    /// How lists are judged: full-ranking, last-item or sampled-negatives. By default what the data is made for.
+    #[arg(long)]
+    pub(crate) protocol: Option<Protocol>,
+
+    /// Share of each user's items that is cut off for `full-ranking` where no test side is given.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.15, value_parser = share)]
+    pub(crate) cut: f64,
+
+    /// At most so many users, drawn by the seed; 0 = all.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) users: usize,
+
+    /// Decides every random choice.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(share) if share > 0.0 && share < 1.0 => Ok(share),
+        _ => Err("a share lies between 0 and 1".to_owned()),
+    }
+}
+
+/// The data set and the protocol it is judged by.
+pub(crate) fn read(args: &DataSetArgs, rules: &EventRules) -> anyhow::Result<(Data, Protocol)> {
+    let options = sona_formats::Options::default();
+    let dataset = recognise(&args.data, &options)?;
+    let negatives = args.negatives.clone().or_else(|| negatives::among(&dataset.ignored));
+    let is_split = args.test.is_some() || dataset.events(Some(Split::Test)).next().is_some();
+    let protocol = args.protocol.unwrap_or(match &negatives {
+        Some(_) => Protocol::SampledNegatives,
+        None if !is_split && is_ordered(&dataset) => Protocol::LastItem,
+        None => Protocol::FullRanking,
+    });
+    let mut reading =
+        Reading { name: EventId::new("row")?, builder: Builder::default(), rules, skipped: 0 };
+    for source in dataset.sources.iter().filter(|source| source.contents == Contents::Events) {
+        reading.read(source, part(source.split, protocol, negatives.is_some()))?;
+    }
+    if let Some(path) = &args.test {
+        if protocol != Protocol::FullRanking {
+            bail!("--test belongs to the protocol full-ranking, not {protocol}");
+        }
+        for source in recognise(path, &options)?.sources {
+            reading.read(&source, Some(Part::Test))?;
+        }
+    }
+    if let (Some(path), Protocol::SampledNegatives) = (&negatives, protocol) {
+        negatives::read(path, &mut reading.builder)?;
+    }
+    if reading.skipped > 0 {
+        warn(format!("{} rows could not be read and are left out", reading.skipped));
+    }
+    if reading.builder.is_empty() {
+        bail!("{}: there is not one event in it", args.data.display());
+    }
+    let name = format!("{} ({})", short(&args.data), dataset.layout);
+    Ok((reading.builder.finish(name), protocol))
+}
+
+/// The side a file is on; `None` if it is not read.
+fn part(split: Option<Split>, protocol: Protocol, negatives: bool) -> Option<Part> {
+    match (split, protocol) {
+        (Some(Split::Test), Protocol::FullRanking) => Some(Part::Test),
+        // The test pairs come with their negatives; as events they would be known before.
+        (Some(Split::Test), Protocol::SampledNegatives) if negatives => None,
+        _ => Some(Part::Train),
+    }
+}
+
+/// Whether what comes later in the data came later in time.
+fn is_ordered(dataset: &Dataset) -> bool {
+    let mut events = dataset.sources.iter().filter(|source| source.contents == Contents::Events);
+    events.all(Source::is_ordered)
+}
+
+struct Reading<'r> {
+    /// Rows become events to be weighed; none of them is kept, so one name does for all.
+    name: EventId,
+    builder: Builder,
+    rules: &'r EventRules,
+    skipped: u64,
+}
+
+impl Reading<'_> {
+    fn read(&mut self, source: &Source, part: Option<Part>) -> anyhow::Result<()> {
+        let Some(part) = part else { return Ok(()) };
+        for row in source.events().with_context(|| source.path.display().to_string())? {
+            match row {
+                Ok(row) => {
+                    let weight = weight(source, &row, &self.name, self.rules)?;
+                    let (user, item) = (row.user.as_str(), row.item.as_str());
+                    self.builder.add(part, Row { user, item, weight, at: row.timestamp });
+                }
+                Err(rejected) => {
+                    if self.skipped == 0 {
+                        let (file, line) = (source.path.display(), rejected.line);
+                        warn(format!("{file}, line {line}: {}", rejected.reason));
+                    }
+                    self.skipped += 1;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The engagement weight of a row: that of the event it would be imported as.
+fn weight(
+    source: &Source,
+    row: &EventRow,
+    name: &EventId,
+    rules: &EventRules,
+) -> anyhow::Result<f32> {
+    let rating =
+        row.value.map(|value| source.stars(value)).transpose().map_err(anyhow::Error::msg)?;
+    let kind = if rating.is_some() { EventType::RATE } else { EventType::COMPLETE };
+    let kind = || EventType::new(kind).map_err(anyhow::Error::msg);
+    Ok(rules.weight(&Event {
+        event_id: name.clone(),
+        user_id: row.user.clone(),
+        content_id: row.item.clone(),
+        event_type: row.event_type.clone().map_or_else(kind, Ok)?,
+        completion_rate: row.completion_rate,
+        rating,
+        is_rewatch: row.is_rewatch,
+        dismissed: row.dismissed,
+        context: None,
+        timestamp: row.timestamp.unwrap_or(Timestamp::from_micros(0)),
+    }))
+}
+
+/// The name a path is known by.
+fn short(path: &Path) -> String {
+    path.file_name()
+        .map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into())
+}

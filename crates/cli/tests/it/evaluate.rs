@@ -1,0 +1,153 @@
+//! `sona evaluate` and `sona tune` on files, and the independent check of what they report.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use crate::process::Folder;
+
+/// Users walk round a ring of items: what comes next is certain.
+fn ring() -> String {
+    let mut lines = String::new();
+    for user in 0..60 {
+        let _ = write!(lines, "u{user}");
+        for step in 0..8 {
+            let _ = write!(lines, " {}", (user * 7 + step) % 24);
+        }
+        lines.push('\n');
+    }
+    lines
+}
+
+fn folder_with_ring() -> Folder {
+    let folder = Folder::new();
+    fs_err::write(folder.path().join("ring.txt"), ring()).expect("writable");
+    folder
+}
+
+#[test]
+fn an_independent_program_finds_the_same_numbers() {
+    let folder = folder_with_ring();
+    let arguments = [
+        "evaluate",
+        "--data",
+        "ring.txt",
+        "--scores",
+        "top.txt",
+        "--targets",
+        "held-out.txt",
+        "--json",
+    ];
+    let report = folder.sona(&arguments).expect(0).json();
+    assert_eq!(report["protocol"], "last-item");
+    assert_eq!(report["data"], "ring.txt (sequences (user item item …))");
+    let names: Vec<_> =
+        report["models"].as_array().expect("a list").iter().map(|m| &m["name"]).collect();
+    assert_eq!(names, ["popular", "sequence", "collaborative", "fused"]);
+    assert_eq!(report["models"][1]["metrics"]["hr@5"], 1.0, "{report:#}");
+    fs_err::write(folder.path().join("report.json"), report.to_string()).expect("writable");
+
+    let checker = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../bench/quality/check_scores.py");
+    let lists = |model: &str| format!("{model}=top.{model}.txt");
+    let checker = checker.to_str().expect("UTF-8");
+    let check = |lists: &[String]| {
+        let lists = lists.join(" ");
+        folder.shell(&format!(
+            "python3 {checker} report.json held-out.txt {lists} --sequences ring.txt"
+        ))
+    };
+    let said =
+        check(&["popular", "sequence", "collaborative", "fused"].map(lists)).expect(0).stdout;
+    assert!(said.contains("fused: 10 metrics over 60 users agree"), "{said}");
+
+    // The checker is no rubber stamp: a number moved by a thousandth is found out.
+    let mut moved = report.clone();
+    let metric = &mut moved["models"][3]["metrics"]["ndcg@10"];
+    *metric = (metric.as_f64().expect("a number") - 0.001).into();
+    fs_err::write(folder.path().join("report.json"), moved.to_string()).expect("writable");
+    let refused = check(&[lists("fused")]).expect(1).stderr;
+    assert!(refused.contains("fused ndcg@10"), "{refused}");
+}
+
+#[test]
+fn a_table_for_people_says_what_was_done() {
+    let folder = folder_with_ring();
+    let table =
+        folder.sona(&["evaluate", "--data", "ring.txt", "--models", "sequence,fused-sequence"]);
+    let table = table.expect(0).stdout;
+    assert!(table.starts_with("ring.txt (sequences"), "{table}");
+    assert!(table.contains("60 users asked for 60 items; fitted on 360 pairs"), "{table}");
+    assert!(table.contains("\nfused-sequence "), "{table}");
+}
+
+#[test]
+fn given_test_sides_and_negatives() {
+    let folder = Folder::new();
+    let write =
+        |name: &str, text: &str| fs_err::write(folder.path().join(name), text).expect("writable");
+    write("train.csv", "user,item\na,1\na,2\nb,1\nb,2\nb,3\nc,2\nc,3\n");
+    write("test.csv", "user,item\na,3\nc,1\n");
+    write("negatives.tsv", "(a,3)\t1\t4\n(c,1)\t4\t5\n");
+    let given =
+        ["evaluate", "--data", "train.csv", "--test", "test.csv", "--models", "popular", "--json"];
+    let report = folder.sona(&given).expect(0).json();
+    assert_eq!((&report["protocol"], &report["users"]), (&"full-ranking".into(), &2.into()));
+    assert_eq!(report["models"][0]["metrics"]["recall@20"], 1.0, "{report:#}");
+    let given = [
+        "evaluate",
+        "--data",
+        "train.csv",
+        "--negatives",
+        "negatives.tsv",
+        "--models",
+        "popular",
+        "--json",
+    ];
+    let report = folder.sona(&given).expect(0).json();
+    assert_eq!(report["protocol"], "sampled-negatives");
+    assert_eq!(report["models"][0]["metrics"]["ndcg@10"], 1.0, "{report:#}");
+}
+
+#[test]
+fn what_is_wrong_is_said() {
+    let folder = folder_with_ring();
+    let error = |arguments: &[&str], code: i32| folder.sona(arguments).expect(code).stderr;
+    let said = error(&["evaluate", "--data", "nothing.csv"], 1);
+    assert!(said.contains("nothing.csv"), "{said}");
+    let said = error(&["evaluate", "--data", "ring.txt", "--models", "als"], 2);
+    assert!(said.contains("there is no model \"als\"; there are popular, trending"), "{said}");
+    let said = error(&["evaluate", "--data", "ring.txt", "--models", "trending"], 1);
+    assert!(said.contains("trending needs times"), "{said}");
+    let said = error(&["evaluate", "--data", "ring.txt", "--cut", "2"], 2);
+    assert!(said.contains("a share lies between 0 and 1"), "{said}");
+}
+
+#[test]
+fn a_search_goes_on_and_its_result_is_a_configuration() {
+    let folder = folder_with_ring();
+    let tune = |trials: &str| {
+        let arguments = ["tune", "sequence", "--data", "ring.txt", "--trials", trials];
+        folder.sona(&arguments).expect(0).stdout
+    };
+    let first = tune("3");
+    assert!(first.contains("Written to sona-tune-sequence.toml"), "{first}");
+    let second = tune("6");
+    assert!(second.starts_with("Going on after 3 trials"), "{second}");
+    let trials =
+        fs_err::read_to_string(folder.path().join("sona-tune-sequence.jsonl")).expect("written");
+    assert_eq!(trials.lines().count(), 1 + 6);
+
+    let arguments = [
+        "evaluate",
+        "--data",
+        "ring.txt",
+        "--models",
+        "sequence",
+        "--config",
+        "sona-tune-sequence.toml",
+    ];
+    folder.sona(&arguments).expect(0);
+
+    let arguments = ["tune", "sequence", "--data", "ring.txt", "--seed", "2"];
+    let refused = folder.sona(&arguments).expect(1).stderr;
+    assert!(refused.contains("another search (seed was 1, now it is 2)"), "{refused}");
+}
