@@ -31,6 +31,7 @@
 pub mod als;
 pub mod bootstrap;
 pub mod interactions;
+pub mod item_item;
 mod kernel;
 pub mod matrix;
 pub mod metrics;

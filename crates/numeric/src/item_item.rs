@@ -1,0 +1,201 @@
+//! Items near items: GF-CF of Shen et al., *How Powerful is Graph Convolution for Recommendation?* (CIKM 2021).
+//!
+//! With binary `R`, `R̃ = Du^−½ R Di^−½`, and `V` the `k` leading right singular vectors of `R̃`, a user whose items are
+//! `h` scores item `j` by
+//!
+//! ```text
+//! Σ_{i∈h}  (R̃ᵀR̃)_ij  +  β · Di_i^−½ V_i · V_j Di_j^½
+//! ```
+//!
+//! The first term is what those who share an item with the user had besides; the second what the whole says of it. Both
+//! are sums over the user's items, so a user the fit has never seen is scored like any other. The first term is
+//! stored as each item's strongest neighbours, the second as one row of factors an item.
+
+mod neighbours;
+mod spectrum;
+
+#[cfg(test)]
+mod tests;
+
+use crate::interactions::Interactions;
+use crate::matrix::{Matrix, dot};
+use neighbours::Neighbours;
+use std::fmt;
+
+/// What is fitted, and how.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Options {
+    /// `k`: singular vectors of the second term; 0 leaves it out.
+    pub components: usize,
+    /// `β`: weight of the second term; ≥ 0.
+    pub low_pass_weight: f32,
+    /// Neighbours kept of each item, the strongest; 0 = all.
+    pub neighbours: usize,
+    /// Seed of the vectors the iteration begins with.
+    pub seed: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { components: 256, low_pass_weight: 0.3, neighbours: 0, seed: 1 }
+    }
+}
+
+/// Why there is no model.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Error {
+    /// There is not one pair.
+    NoInteractions,
+    /// The weight of the second term is negative or not finite.
+    LowPassWeight(f32),
+    /// The singular vectors did not settle; the largest residual is given.
+    NotConverged(f32),
+    /// A dense step failed.
+    Decomposition,
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoInteractions => write!(f, "there is not one interaction"),
+            Self::LowPassWeight(weight) => {
+                write!(f, "low_pass_weight must be at least 0, is {weight}")
+            }
+            Self::NotConverged(residual) => {
+                write!(f, "the singular vectors did not settle (residual {residual:.1e})")
+            }
+            Self::Decomposition => write!(f, "a dense decomposition failed"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// A fitted model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Model {
+    neighbours: Neighbours,
+    /// `V_j Di_j^½`, items×k.
+    factors: Matrix,
+    /// Users of each item, 0 for an item nobody had.
+    degrees: Vec<f32>,
+    low_pass_weight: f32,
+}
+
+/// Fits on binary interactions; engagement weights are not looked at. The same input and options give the same
+/// model, whatever the number of threads.
+///
+/// # Errors
+/// See [`Error`].
+pub fn fit(interactions: &Interactions, options: &Options) -> Result<Model, Error> {
+    let weight = options.low_pass_weight;
+    if !(weight.is_finite() && weight >= 0.0) {
+        return Err(Error::LowPassWeight(weight));
+    }
+    if interactions.is_empty() {
+        return Err(Error::NoInteractions);
+    }
+    let by_item = interactions.transpose();
+    let graph = Graph {
+        user_scale: inverse_roots(interactions),
+        item_scale: inverse_roots(&by_item),
+        by_user: interactions,
+        by_item: &by_item,
+    };
+    let degrees: Vec<f32> =
+        (0..by_item.users()).map(|item| by_item.row(item).0.len() as f32).collect();
+    let mut factors = if options.components == 0 || weight == 0.0 {
+        Matrix::zeros(by_item.users(), 0)
+    } else {
+        spectrum::right_vectors(&graph, options.components, options.seed)?
+    };
+    for (item, degree) in degrees.iter().enumerate() {
+        for value in factors.row_mut(item) {
+            *value *= degree.sqrt();
+        }
+    }
+    let neighbours = Neighbours::new(&graph, options.neighbours);
+    Ok(Model { neighbours, factors, degrees, low_pass_weight: weight })
+}
+
+/// `R̃`, by rows and by columns.
+struct Graph<'i> {
+    by_user: &'i Interactions,
+    by_item: &'i Interactions,
+    /// `Du^−½`.
+    user_scale: Vec<f32>,
+    /// `Di^−½`.
+    item_scale: Vec<f32>,
+}
+
+/// One over the root of each row's number of pairs; 0 for an empty row.
+fn inverse_roots(rows: &Interactions) -> Vec<f32> {
+    let count = |row| rows.row(row).0.len() as f32;
+    (0..rows.users())
+        .map(|row| if count(row) > 0.0 { count(row).sqrt().recip() } else { 0.0 })
+        .collect()
+}
+
+impl Model {
+    /// Number of items.
+    pub fn items(&self) -> usize {
+        self.degrees.len()
+    }
+
+    /// Stored neighbours of all items.
+    pub fn pairs(&self) -> usize {
+        self.neighbours.len()
+    }
+
+    /// What the model takes in memory.
+    pub fn bytes(&self) -> usize {
+        self.neighbours.len() * 8 + (self.factors.as_slice().len() + self.degrees.len()) * 4
+    }
+
+    /// Every item's score for a user with these items (each once; unknown ones say nothing), into `scores`.
+    pub fn score(&self, history: &[u32], scores: &mut Vec<f32>) {
+        let known = || history.iter().copied().filter(|item| (*item as usize) < self.items());
+        if self.factors.width() > 0 {
+            let mut user = vec![0.0; self.factors.width()];
+            for item in known() {
+                let scale = self.low_pass_scale(item);
+                for (sum, value) in user.iter_mut().zip(self.factors.row(item as usize)) {
+                    *sum += scale * value;
+                }
+            }
+            self.factors.times(&user, scores);
+        } else {
+            scores.clear();
+            scores.resize(self.items(), 0.0);
+        }
+        for item in known() {
+            for (neighbour, weight) in self.neighbours.of(item) {
+                scores[neighbour as usize] += weight;
+            }
+        }
+    }
+
+    /// Which of the items in `history` speak for `target`, and how much each adds to its score: strongest first,
+    /// only what is above 0.
+    pub fn evidence(&self, history: &[u32], target: u32) -> Vec<(u32, f32)> {
+        if target as usize >= self.items() {
+            return Vec::new();
+        }
+        let towards = self.factors.row(target as usize);
+        let known = history.iter().copied().filter(|item| (*item as usize) < self.items());
+        let spoken = known.map(|item| {
+            let low_pass =
+                self.low_pass_scale(item) * dot(self.factors.row(item as usize), towards);
+            (item, low_pass + self.neighbours.weight(item, target))
+        });
+        let mut spoken: Vec<_> = spoken.filter(|(_, weight)| *weight > 0.0).collect();
+        spoken.sort_by(|a, b| b.1.total_cmp(&a.1));
+        spoken
+    }
+
+    /// `β / Di`: makes the factors an item is found by into those it speaks with.
+    fn low_pass_scale(&self, item: u32) -> f32 {
+        let degree = self.degrees[item as usize];
+        if degree > 0.0 { self.low_pass_weight / degree } else { 0.0 }
+    }
+}

@@ -1,0 +1,92 @@
+//! `R̃ᵀR̃` without its diagonal, as each item's strongest neighbours.
+
+use super::Graph;
+use rayon::prelude::*;
+
+/// Compressed rows, neighbours ascending.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Neighbours {
+    starts: Vec<usize>,
+    items: Vec<u32>,
+    weights: Vec<f32>,
+}
+
+impl Neighbours {
+    /// Counts every row; keeps its `most` strongest entries, all if 0. Ties go to the lower row.
+    pub(super) fn new(graph: &Graph<'_>, most: usize) -> Self {
+        let items = graph.by_item.users();
+        let rows: Vec<Vec<(u32, f32)>> = (0..items)
+            .into_par_iter()
+            .with_min_len(16)
+            .map_init(
+                || (vec![0.0_f32; items], Vec::new()),
+                |(sums, touched), item| row(graph, item, most, sums, touched),
+            )
+            .collect();
+        let mut this = Self { starts: vec![0], ..Self::default() };
+        for row in rows {
+            this.items.extend(row.iter().map(|(item, _)| item));
+            this.weights.extend(row.iter().map(|(_, weight)| weight));
+            this.starts.push(this.items.len());
+        }
+        this
+    }
+
+    /// Stored entries.
+    pub(super) fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    /// An item's neighbours and their weights.
+    pub(super) fn of(&self, item: u32) -> impl Iterator<Item = (u32, f32)> + '_ {
+        let range = self.range(item);
+        self.items[range.clone()].iter().copied().zip(self.weights[range].iter().copied())
+    }
+
+    /// The weight between two items; 0 if it is not stored.
+    pub(super) fn weight(&self, from: u32, to: u32) -> f32 {
+        let range = self.range(from);
+        let found = self.items[range.clone()].binary_search(&to);
+        found.map_or(0.0, |at| self.weights[range.start + at])
+    }
+
+    fn range(&self, item: u32) -> std::ops::Range<usize> {
+        self.starts[item as usize]..self.starts[item as usize + 1]
+    }
+}
+
+/// One row: `Di_i^−½ Di_j^−½ Σ_{u has both} 1/Du_u`.
+fn row(
+    graph: &Graph<'_>,
+    item: usize,
+    most: usize,
+    sums: &mut [f32],
+    touched: &mut Vec<u32>,
+) -> Vec<(u32, f32)> {
+    for user in graph.by_item.row(item).0 {
+        let weight = graph.user_scale[*user as usize].powi(2);
+        for other in graph.by_user.row(*user as usize).0 {
+            let sum = &mut sums[*other as usize];
+            if *sum == 0.0 {
+                touched.push(*other);
+            }
+            *sum += weight;
+        }
+    }
+    let scale = graph.item_scale[item];
+    let mut row: Vec<(u32, f32)> = touched
+        .drain(..)
+        .map(|other| {
+            let sum = std::mem::take(&mut sums[other as usize]);
+            (other, scale * graph.item_scale[other as usize] * sum)
+        })
+        .filter(|(other, _)| *other as usize != item)
+        .collect();
+    if most > 0 && row.len() > most {
+        let stronger = |a: &(u32, f32), b: &(u32, f32)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
+        row.select_nth_unstable_by(most, stronger);
+        row.truncate(most);
+    }
+    row.sort_unstable_by_key(|(other, _)| *other);
+    row
+}
