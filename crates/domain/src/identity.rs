@@ -168,13 +168,13 @@ pub enum Access {
 impl Access {
     /// True if `principal` may do it. Whether an end user acts for themselves is [`Principal::acts_for`].
     pub fn admits(self, principal: &Principal) -> bool {
-        match (self, principal) {
-            (Self::Public | Self::Identified, _) | (_, Principal::Anyone) => true,
-            (Self::AnyService, Principal::Service { .. })
-            | (Self::OwnOr(_), Principal::EndUser(_)) => true,
-            (Self::AnyService | Self::Only(_), Principal::EndUser(_)) => false,
-            (Self::OwnOr(scope) | Self::Only(scope), Principal::Service { scopes, .. }) => {
-                scopes.contains(scope)
+        match principal {
+            Principal::Anyone => true,
+            Principal::EndUser(_) => {
+                matches!(self, Self::Public | Self::Identified | Self::OwnOr(_))
+            }
+            Principal::Service { scopes, .. } => {
+                self.scope().is_none_or(|scope| scopes.contains(scope))
             }
         }
     }

@@ -26,6 +26,7 @@ mod gate;
 mod history;
 mod ingest;
 mod judge;
+mod keys;
 mod live;
 mod log;
 mod profiles;
@@ -54,6 +55,7 @@ pub use recommend::{RecommendRequest, RequestContext};
 pub use start::MODEL_NAME;
 
 use catalogue::Catalogue;
+use keys::KeyRing;
 use live::counts::Counts;
 use live::users::Users;
 use log::{LogTask, Request};
@@ -84,6 +86,7 @@ pub struct Engine {
     snapshot: ArcSwap<Snapshot>,
     users: Users,
     counts: RwLock<Counts>,
+    keys: ArcSwap<KeyRing>,
     applied: AtomicI64,
     removals_seen: AtomicI64,
     requests: mpsc::Sender<Request>,
@@ -138,12 +141,14 @@ impl Engine {
             catalogue: Catalogue::new(),
             snapshot: ArcSwap::from_pointee(Snapshot::untrained()),
             counts: RwLock::new(counts),
+            keys: ArcSwap::default(),
             applied: AtomicI64::new(0),
             removals_seen: AtomicI64::new(0),
             requests,
             condition: Mutex::default(),
         });
         engine.load().await?;
+        engine.follow_keys().await?;
         tokio::spawn(LogTask::new(engine.clone(), queue).run());
         Ok(engine)
     }

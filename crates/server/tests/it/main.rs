@@ -5,12 +5,17 @@ mod errors;
 mod events;
 mod fuzz;
 mod health;
+mod identity_jwks;
+mod identity_keys;
+mod identity_routes;
+mod identity_tokens;
 mod listen;
 mod metrics;
 mod openapi;
 mod profile;
 mod recommendations;
 mod similar;
+mod tokens;
 mod users;
 
 use reqwest::Method;
