@@ -12,7 +12,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{demo as demo_command, doctor, migrate, recommend, serve, similar, train};
+use crate::commands::{
+    demo as demo_command, doctor, keys, migrate, recommend, serve, similar, token, train,
+};
 use crate::output::Exit;
 
 /// A self-hosted, real-time personalization engine: what should this user see next, and why.
@@ -28,7 +30,7 @@ Exit codes:
   0  done
   1  failed; the message says why
   2  the command line or the configuration is wrong
-  3  no such user or content
+  3  no such user, content or API key
   4  training finished, but its model was rejected"
 )]
 struct Cli {
@@ -54,7 +56,11 @@ enum Command {
     Similar(similar::Args),
     /// Bring the database's schema up to date and list what is applied.
     Migrate(migrate::Args),
-    /// Check configuration, storage, model and port, and say what to do about each problem.
+    /// Make tokens that say who a caller is.
+    Token(token::Args),
+    /// Make, list and revoke API keys.
+    Keys(keys::Args),
+    /// Check configuration, identity, storage, model and port, and say what to do about each problem.
     Doctor(doctor::Args),
 }
 
@@ -80,6 +86,8 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Recommend(args) => recommend::run(&config, &args).await,
         Command::Similar(args) => similar::run(&config, &args).await,
         Command::Migrate(args) => migrate::run(&config, &args).await,
+        Command::Token(args) => token::run(&config, &args).await,
+        Command::Keys(args) => keys::run(&config, &args).await,
         Command::Doctor(args) => doctor::run(&config, &args).await,
     }
 }

@@ -15,7 +15,7 @@ pub(crate) enum Exit {
     Done,
     /// Something was found wrong and printed.
     Failed,
-    /// No such user or content.
+    /// No such user, content or API key.
     NotFound,
     /// The trained model was rejected.
     Rejected,
@@ -35,6 +35,11 @@ impl From<Exit> for ExitCode {
 /// Prints one line.
 pub(crate) fn say(line: impl Display) -> io::Result<()> {
     writeln!(io::stdout().lock(), "{line}")
+}
+
+/// Prints one line for people on standard error, beside what a script reads.
+pub(crate) fn note(line: impl Display) -> io::Result<()> {
+    writeln!(io::stderr().lock(), "{line}")
 }
 
 /// Prints a value as indented JSON.

@@ -8,12 +8,24 @@ use crate::process::Folder;
 #[test]
 fn help() {
     let folder = Folder::new();
-    for command in ["", "demo", "serve", "train", "recommend", "similar", "migrate", "doctor"] {
-        let arguments = [command, "--help"];
-        let arguments = if command.is_empty() { &arguments[1..] } else { &arguments };
-        let ran = folder.sona(arguments).expect(0);
-        let name = if command.is_empty() { "help".to_owned() } else { format!("help_{command}") };
-        insta::assert_snapshot!(name, ran.stdout);
+    for command in [
+        "",
+        "demo",
+        "serve",
+        "train",
+        "recommend",
+        "similar",
+        "migrate",
+        "token create",
+        "keys create",
+        "keys list",
+        "keys revoke",
+        "doctor",
+    ] {
+        let arguments: Vec<_> = command.split_whitespace().chain(["--help"]).collect();
+        let ran = folder.sona(&arguments).expect(0);
+        let name = format!("help {command}");
+        insta::assert_snapshot!(name.trim_end().replace(' ', "_"), ran.stdout);
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
@@ -13,6 +12,7 @@ use sona_server::IdentityOptions;
 use sona_testkit::{Backend, TestServer};
 
 use crate::tokens::{Key, claims, key_bytes, sign, whose};
+use crate::until;
 
 const ED: Key<'_> = Key::Ed25519("ed25519.pem");
 const OTHER: Key<'_> = Key::Ed25519("ed25519-other.pem");
@@ -169,9 +169,7 @@ async fn a_key_taken_out_of_the_set_ends_with_the_next_refresh() {
     server.clock.advance(600);
     // This one starts the refresh and is not kept waiting by it.
     assert!(holds(&server, OTHER, Some("other")).await);
-    while issuer.fetches() < 2 || holds(&server, ED, Some("ed")).await {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    until(async || issuer.fetches() == 2 && !holds(&server, ED, Some("ed")).await).await;
     assert!(holds(&server, OTHER, Some("other")).await);
     assert_eq!(issuer.fetches(), 2);
 }

@@ -7,6 +7,8 @@ use sona_server::IdentityOptions;
 use sona_server::identity::api_key;
 use sona_testkit::{Answer, Backend, TestServer, backends};
 
+use crate::until;
+
 /// A server that believes API keys alone.
 async fn server(backend: Backend) -> TestServer {
     let identity = IdentityOptions { required: true, ..IdentityOptions::default() };
@@ -118,9 +120,7 @@ async fn a_revocation_is_noticed_without_being_asked_for() {
     let store = server.another_store().await;
     store.revoke_key(&id, server.clock.now()).await.expect("revoked");
     store.close().await;
-    while told(&server, &key).await.0 == 200 {
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-    }
+    until(async || told(&server, &key).await.0 == 401).await;
 }
 
 #[tokio::test]
