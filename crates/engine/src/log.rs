@@ -182,14 +182,14 @@ impl LogTask {
     /// Looks for what other processes wrote: API keys, content, events, removals, a new model.
     async fn follow(&mut self) -> Result<()> {
         let engine = self.engine.clone();
-        // First: whatever is wrong with the rest, a revoked key is seen.
-        engine.follow_keys().await?;
+        // Whatever is wrong with the rest, a revoked key is seen; whatever is wrong with the keys, events are.
+        let keys = engine.follow_keys().await;
         engine.follow_catalogue().await?;
         self.tail().await?;
         self.follow_removals().await?;
         engine.follow_model().await?;
         engine.expire_trending();
-        Ok(())
+        keys
     }
 
     async fn follow_removals(&mut self) -> Result<()> {

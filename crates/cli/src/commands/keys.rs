@@ -28,13 +28,14 @@ enum Action {
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-The key goes to standard output and is not kept: the database has a hash of it. Its holder is a service and may do
-what its scopes say for any user. Scopes: events:write, recommendations:read, content:write, users:admin,
-models:write, experiments:write. Send it as `authorization: Bearer KEY` or `x-api-key: KEY`.
+The key is not kept: the database has a hash of it. Its holder is a service and may do what
+its scopes say, for any user. The scopes: events:write, recommendations:read, content:write,
+users:admin, models:write, experiments:write. It is sent as `authorization: Bearer KEY` or
+`x-api-key: KEY`.
 
 Examples:
   sona keys create --name importer --scope content:write
-  sona keys create --name shop --scope events:write --scope recommendations:read --expires 90d --json")]
+  sona keys create --name shop --scope events:write,recommendations:read --expires 90d")]
 struct CreateArgs {
     /// What it is for, in your words.
     #[arg(long, value_parser = name)]
@@ -59,7 +60,8 @@ struct ListArgs {
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Every server on the database refuses the key from its next look at it on (live.follow_interval_ms).
+Every server refuses the key from its next look at the database on
+(live.follow_interval_ms, a quarter of a second unless configured otherwise).
 
 Example:
   sona keys revoke 8f14e45fceea167a")]

@@ -11,8 +11,8 @@ use crate::wiring;
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Without [identity] in the configuration callers need not say who they are, and only a loopback address is
-accepted.
+    after_help = "Without [identity] in the configuration callers are not asked who they are, and only a
+loopback address is accepted.
 
 Examples:
   sona serve

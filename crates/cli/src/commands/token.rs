@@ -24,13 +24,13 @@ enum Action {
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-A token with a scope is a service's: it may name any user where it has the scope. A token without one is an end
-user's and acts for its subject alone. Scopes: events:write, recommendations:read, content:write, users:admin,
-models:write, experiments:write.
+A token with a scope is a service's: it may name any user where it has the scope. A token
+without one is an end user's and acts for its subject alone. The scopes: events:write,
+recommendations:read, content:write, users:admin, models:write, experiments:write.
 
-A token is signed with identity.private_key_file if that is set, else with identity.secret or
-identity.secret_file, and printed only if a server with this configuration would take it. It cannot be taken
-back, so make it short-lived; `sona keys create` makes what can be revoked.
+It is signed with identity.private_key_file if that is set, else with identity.secret or
+identity.secret_file, and printed only if a server with this configuration would take it.
+It cannot be taken back: `sona keys create` makes what can be revoked.
 
 Examples:
   sona token create --subject ada

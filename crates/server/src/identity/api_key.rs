@@ -4,6 +4,7 @@
 //! people choose, and would cost every request.
 
 use std::fmt::Write;
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 use sona_domain::{ApiKey, ApiKeyState, Scopes, Timestamp};
@@ -46,7 +47,7 @@ pub fn issue(
 }
 
 /// The key `text` is, if it is taken. Ids that do not exist and wrong secrets are told apart by nothing.
-pub(super) fn check(engine: &Engine, text: &str) -> Result<ApiKey, Refusal> {
+pub(super) fn check(engine: &Engine, text: &str) -> Result<Arc<ApiKey>, Refusal> {
     let parts = text.strip_prefix(PREFIX).and_then(|rest| rest.split_once('_'));
     let (key_id, secret) = parts.ok_or(Refusal::ApiKey)?;
     let key = engine.api_key(key_id);
@@ -59,7 +60,7 @@ pub(super) fn check(engine: &Engine, text: &str) -> Result<ApiKey, Refusal> {
         ApiKeyState::Revoked => return Err(Refusal::ApiKeyRevoked),
     }
     engine.note_key_use(key_id);
-    Ok((*key).clone())
+    Ok(key)
 }
 
 fn digest(secret: &str) -> [u8; 32] {

@@ -11,6 +11,7 @@ use axum::http::{HeaderMap, HeaderValue};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use sona_domain::{Access, Principal};
+use tracing::Span;
 
 use super::caller::Caller;
 use super::refusal::Refusal;
@@ -33,6 +34,10 @@ pub(crate) async fn guard(
     };
     match admit(&app, access, request.headers()).await {
         Ok(principal) => {
+            // Services are named in the log; end users are nobody's business there.
+            if let Principal::Service { subject, .. } = &principal {
+                Span::current().record("service", subject.as_str());
+            }
             request.extensions_mut().insert(Caller::new(principal));
             next.run(request).await
         }

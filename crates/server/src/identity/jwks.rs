@@ -32,7 +32,7 @@ const MAX_BYTES: usize = 256 * 1024;
 const MAX_KEYS: usize = 100;
 
 /// The shortest modulus, in characters of base64: 2048 bits.
-const MIN_MODULUS_CHARS: usize = 341;
+const MIN_MODULUS_CHARS: usize = 342;
 
 /// The keys of an issuer.
 pub(super) struct Jwks {

@@ -317,7 +317,7 @@ async fn the_table_for_users_is_the_document() {
     let mut listed: Vec<_> = page
         .lines()
         .filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |"))
-        .filter(|line| line.contains("` | "))
+        .filter(|line| line.contains(" `/"))
         .map(str::to_owned)
         .collect();
     documented.sort();
