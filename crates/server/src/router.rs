@@ -20,7 +20,7 @@
 //! | GET | `/` | leads to `/api/docs` |
 //!
 //! A test holds this table and the OpenAPI document together. Whom a route lets in is said where it is registered
-//! ([`routes`]); `docs/identity.md` lists it for users, and a test holds that together too.
+//! ([`routes()`]); `docs/identity.md` lists it for users, and a test holds that together too.
 
 use std::sync::Arc;
 use std::time::Duration;

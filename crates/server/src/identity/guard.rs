@@ -1,7 +1,7 @@
 //! The layer before every route: who is asking, and may they?
 //!
 //! Nothing is looked up before both are answered. What an end user does for whom is then checked by
-//! [`Caller`](super::caller::Caller), also before anything is looked up.
+//! [`Caller`], also before anything is looked up.
 
 use std::sync::Arc;
 
