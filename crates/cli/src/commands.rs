@@ -3,9 +3,11 @@
 pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod evaluate;
+pub(crate) mod keys;
 pub(crate) mod migrate;
 pub(crate) mod recommend;
 pub(crate) mod serve;
 pub(crate) mod similar;
+pub(crate) mod token;
 pub(crate) mod train;
 pub(crate) mod tune;

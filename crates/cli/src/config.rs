@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sona_domain::{EventRule, EventRules, EventType};
 use sona_engine::options;
-use sona_server::ServerOptions;
+use sona_server::{IdentityOptions, ServerOptions};
 
 use crate::telemetry::Log;
 
@@ -27,6 +27,8 @@ pub(crate) struct Config {
     pub(crate) storage: Storage,
     /// The HTTP server.
     pub(crate) server: ServerOptions,
+    /// Who callers are.
+    pub(crate) identity: IdentityOptions,
     /// Event types.
     pub(crate) events: Events,
     /// How sources are combined.
@@ -149,6 +151,7 @@ impl Config {
     /// Checks what types do not: ranges, and the names of event types.
     fn check(&self) -> Result<(), ConfigError> {
         let mut problems = ranges::problems(self);
+        problems.extend(self.identity.problems());
         if let Err(ConfigError(problem)) = self.engine_options() {
             problems.push(problem);
         }

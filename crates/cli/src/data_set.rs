@@ -9,7 +9,7 @@ use sona_domain::{Event, EventId, EventRules, EventType, Timestamp};
 use sona_engine::evaluate::{Builder, Data, Part, Protocol, Row};
 use sona_formats::{Contents, Dataset, EventRow, Source, Split, recognise};
 
-use crate::output::warn;
+use crate::output::note;
 
 /// Which data, and how it is to be split.
 #[derive(Debug, Clone, clap::Args)]
@@ -78,7 +78,7 @@ pub(crate) fn read(args: &DataSetArgs, rules: &EventRules) -> anyhow::Result<(Da
         negatives::read(path, &mut reading.builder)?;
     }
     if reading.skipped > 0 {
-        warn(format!("{} rows could not be read and are left out", reading.skipped));
+        note(format!("{} rows could not be read and are left out", reading.skipped))?;
     }
     if reading.builder.is_empty() {
         bail!("{}: there is not one event in it", args.data.display());
@@ -124,7 +124,7 @@ impl Reading<'_> {
                 Err(rejected) => {
                     if self.skipped == 0 {
                         let (file, line) = (source.path.display(), rejected.line);
-                        warn(format!("{file}, line {line}: {}", rejected.reason));
+                        note(format!("{file}, line {line}: {}", rejected.reason))?;
                     }
                     self.skipped += 1;
                 }

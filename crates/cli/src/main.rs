@@ -14,7 +14,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    demo as demo_command, doctor, evaluate, migrate, recommend, serve, similar, train, tune,
+    demo as demo_command, doctor, evaluate, keys, migrate, recommend, serve, similar, token, train,
+    tune,
 };
 use crate::output::Exit;
 
@@ -31,7 +32,7 @@ Exit codes:
   0  done
   1  failed; the message says why
   2  the command line or the configuration is wrong
-  3  no such user or content
+  3  no such user, content or API key
   4  training finished, but its model was rejected"
 )]
 struct Cli {
@@ -61,7 +62,11 @@ enum Command {
     Tune(tune::Args),
     /// Bring the database's schema up to date and list what is applied.
     Migrate(migrate::Args),
-    /// Check configuration, storage, model and port, and say what to do about each problem.
+    /// Make tokens that say who a caller is.
+    Token(token::Args),
+    /// Make, list and revoke API keys.
+    Keys(keys::Args),
+    /// Check configuration, identity, storage, model and port, and say what to do about each problem.
     Doctor(doctor::Args),
 }
 
@@ -89,6 +94,8 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Evaluate(args) => evaluate::run(&config, &args),
         Command::Tune(args) => tune::run(&config, &args),
         Command::Migrate(args) => migrate::run(&config, &args).await,
+        Command::Token(args) => token::run(&config, &args).await,
+        Command::Keys(args) => keys::run(&config, &args).await,
         Command::Doctor(args) => doctor::run(&config, &args).await,
     }
 }

@@ -15,7 +15,7 @@ pub(crate) enum Exit {
     Done,
     /// Something was found wrong and printed.
     Failed,
-    /// No such user or content.
+    /// No such user, content or API key.
     NotFound,
     /// The trained model was rejected.
     Rejected,
@@ -37,9 +37,9 @@ pub(crate) fn say(line: impl Display) -> io::Result<()> {
     writeln!(io::stdout().lock(), "{line}")
 }
 
-/// Prints a remark that is not part of the result.
-pub(crate) fn warn(line: impl Display) {
-    let _ = writeln!(io::stderr().lock(), "note: {line}");
+/// Prints one line for people on standard error, beside what a script reads.
+pub(crate) fn note(line: impl Display) -> io::Result<()> {
+    writeln!(io::stderr().lock(), "{line}")
 }
 
 /// A number with its thousands apart.

@@ -3,8 +3,11 @@
 use std::sync::Arc;
 
 use anyhow::Context;
+use ring::rand::{SecureRandom, SystemRandom};
 use sona_domain::{Clock, IdSource, Timestamp};
 use sona_engine::{Engine, Parts};
+use sona_server::Identity;
+use sona_server::identity::api_key::RANDOM_BYTES;
 use sona_store::{Blobs, Store};
 
 use crate::config::Config;
@@ -27,6 +30,19 @@ impl IdSource for UuidIds {
     fn fresh(&self) -> String {
         uuid::Uuid::now_v7().to_string()
     }
+}
+
+/// What nobody can guess.
+pub(crate) fn random_bytes() -> anyhow::Result<[u8; RANDOM_BYTES]> {
+    let mut bytes = [0; RANDOM_BYTES];
+    let filled = SystemRandom::new().fill(&mut bytes);
+    filled.map_err(|_| anyhow::anyhow!("the system has no random numbers to give"))?;
+    Ok(bytes)
+}
+
+/// Who callers are, as configured.
+pub(crate) async fn open_identity(config: &Config) -> anyhow::Result<Identity> {
+    Identity::open(&config.identity, SystemClock.now()).await.context("identity")
 }
 
 /// The stores the configuration names, opened.

@@ -15,13 +15,17 @@
 //! | [`recommendation`] | a list, its scores, its sources and its reasons |
 //! | [`job`] | training jobs and their state machine |
 //! | [`model`] | registered model versions |
+//! | [`identity`] | who is asking, and what they may do |
+//! | [`api_key`] | API keys, without their secrets |
 //! | [`violation`] | what is wrong with an input, and where |
 
+pub mod api_key;
 pub mod content;
 pub mod context;
 pub mod engagement;
 pub mod event;
 pub mod id;
+pub mod identity;
 pub mod job;
 pub mod model;
 pub mod profile;
@@ -29,11 +33,13 @@ pub mod recommendation;
 pub mod time;
 pub mod violation;
 
+pub use api_key::{ApiKey, ApiKeyState};
 pub use content::{Content, ContentType, Credit, RoleType};
 pub use context::{DeviceType, Mood, RequestContext};
 pub use engagement::{Effect, EventRule, EventRules};
 pub use event::{Cursor, Event, EventDraft, EventType, LoggedEvent};
 pub use id::{ContentId, EventId, IdError, IdSource, UserId};
+pub use identity::{Access, Principal, Scope, Scopes};
 pub use job::{JobId, JobOutcome, JobState, MetricPoint, TrainingJob};
 pub use model::ModelVersion;
 pub use profile::Profile;

@@ -28,6 +28,7 @@ mod gate;
 mod history;
 mod ingest;
 mod judge;
+mod keys;
 mod live;
 mod log;
 mod profiles;
@@ -56,6 +57,7 @@ pub use recommend::{RecommendRequest, RequestContext};
 pub use start::MODEL_NAME;
 
 use catalogue::Catalogue;
+use keys::KeyRing;
 use live::counts::Counts;
 use live::users::Users;
 use log::{LogTask, Request};
@@ -86,6 +88,7 @@ pub struct Engine {
     snapshot: ArcSwap<Snapshot>,
     users: Users,
     counts: RwLock<Counts>,
+    keys: ArcSwap<KeyRing>,
     applied: AtomicI64,
     removals_seen: AtomicI64,
     requests: mpsc::Sender<Request>,
@@ -140,12 +143,14 @@ impl Engine {
             catalogue: Catalogue::new(),
             snapshot: ArcSwap::from_pointee(Snapshot::untrained()),
             counts: RwLock::new(counts),
+            keys: ArcSwap::default(),
             applied: AtomicI64::new(0),
             removals_seen: AtomicI64::new(0),
             requests,
             condition: Mutex::default(),
         });
         engine.load().await?;
+        engine.follow_keys().await?;
         tokio::spawn(LogTask::new(engine.clone(), queue).run());
         Ok(engine)
     }

@@ -73,6 +73,7 @@ impl LogTask {
                     self.engine.note_follow(&followed);
                     if Instant::now() >= self.profiles_due {
                         self.write_profiles(PROFILE_BATCH).await;
+                        self.write_key_uses().await;
                         self.profiles_due = Instant::now() + PROFILE_INTERVAL;
                     }
                 }
@@ -103,6 +104,7 @@ impl LogTask {
     /// The queue is closed and empty.
     async fn finish(mut self) {
         self.write_profiles(usize::MAX).await;
+        self.write_key_uses().await;
         if let Some(reply) = self.stopped.take() {
             let _ = reply.send(());
         }
@@ -177,15 +179,17 @@ impl LogTask {
         Ok(())
     }
 
-    /// Looks for what other processes wrote: content, events, removals, a new model.
+    /// Looks for what other processes wrote: API keys, content, events, removals, a new model.
     async fn follow(&mut self) -> Result<()> {
         let engine = self.engine.clone();
+        // Whatever is wrong with the rest, a revoked key is seen; whatever is wrong with the keys, events are.
+        let keys = engine.follow_keys().await;
         engine.follow_catalogue().await?;
         self.tail().await?;
         self.follow_removals().await?;
         engine.follow_model().await?;
         engine.expire_trending();
-        Ok(())
+        keys
     }
 
     async fn follow_removals(&mut self) -> Result<()> {
@@ -213,6 +217,12 @@ impl LogTask {
         drop(serving);
         drop(old);
         Ok(())
+    }
+
+    async fn write_key_uses(&self) {
+        if let Err(error) = self.engine.write_key_uses().await {
+            tracing::warn!(%error, "the last uses of API keys could not be written; trying again");
+        }
     }
 
     async fn write_profiles(&mut self, limit: usize) {

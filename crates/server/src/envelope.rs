@@ -49,7 +49,8 @@ pub(crate) async fn envelope(
     let matched = request.extensions().get::<MatchedPath>().cloned();
     let route = matched.as_ref().map_or(NO_ROUTE, MatchedPath::as_str);
     // Paths hold user ids; the log gets the route.
-    let span = tracing::info_span!("request", method, route, %request_id);
+    let service = tracing::field::Empty;
+    let span = tracing::info_span!("request", method, route, %request_id, service);
 
     let response = next.run(request).instrument(span.clone()).await;
 

@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -60,6 +60,10 @@ problems! {
     NotUtf8 = "not-utf8", BAD_REQUEST, None, "The body is not UTF-8";
     /// The connection broke while the body was read.
     BrokenBody = "broken-body", BAD_REQUEST, None, "The body broke off";
+    /// The caller did not say who they are, or not so that it is believed.
+    Unauthenticated = "unauthenticated", UNAUTHORIZED, None, "Say who you are";
+    /// The caller may not do this.
+    Forbidden = "forbidden", FORBIDDEN, None, "You may not do this";
     /// A web page of another site sent the request.
     CrossSite = "cross-site", FORBIDDEN, None, "Requests from other sites are refused";
     /// Nothing answers at this URL.
@@ -78,6 +82,8 @@ problems! {
     BodyTooLarge = "body-too-large", PAYLOAD_TOO_LARGE, None, "The body is too large";
     /// The body is of a kind this URL does not take.
     UnsupportedMediaType = "unsupported-media-type", UNSUPPORTED_MEDIA_TYPE, None, "The body is of an unsupported kind";
+    /// The request is for a host that is not this one, and no identity is configured.
+    ForeignHost = "foreign-host", MISDIRECTED_REQUEST, None, "This server does not answer under this name";
     /// The request breaks a rule; `errors` names every rule broken and where.
     InvalidRequest = "invalid-request", UNPROCESSABLE_ENTITY, None, "The request is not valid";
     /// Something is wrong with the server; its log has the cause under the request's id.
@@ -118,6 +124,7 @@ impl Code {
     /// The kind of a failure the framework answered with nothing but a status.
     fn of_status(status: StatusCode) -> Self {
         match status {
+            StatusCode::UNAUTHORIZED => Self::Unauthenticated,
             StatusCode::FORBIDDEN => Self::CrossSite,
             StatusCode::NOT_FOUND => Self::UnknownRoute,
             StatusCode::METHOD_NOT_ALLOWED => Self::MethodNotAllowed,
@@ -134,6 +141,9 @@ impl Code {
             Self::UnknownRoute => "the URLs this server answers are listed at /api/docs",
             Self::MethodNotAllowed => "the methods it answers are in the Allow header",
             Self::CrossSite => "a page of another site may not write here",
+            Self::ForeignHost => {
+                "no identity is configured, so only names of this machine are answered, such as localhost"
+            }
             Self::Internal => "the server's log has the cause under this request_id",
             Self::Busy => "too many events wait to be written; nothing of this request was written",
             Self::ShuttingDown => "the server is shutting down",
@@ -146,6 +156,8 @@ impl Code {
             | Self::MalformedJson
             | Self::NotUtf8
             | Self::BrokenBody
+            | Self::Unauthenticated
+            | Self::Forbidden
             | Self::UnknownContent
             | Self::UnknownUser
             | Self::ContentExists
@@ -163,6 +175,7 @@ pub struct ApiError {
     code: Code,
     detail: Cow<'static, str>,
     errors: Vec<Violation>,
+    challenge: Option<String>,
 }
 
 /// A result of this crate's handlers.
@@ -171,7 +184,12 @@ pub(crate) type Result<T, E = ApiError> = std::result::Result<T, E>;
 impl ApiError {
     /// A failure of this kind; `detail` says what is special about this occurrence.
     pub fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, detail: detail.into(), errors: Vec::new() }
+        Self { code, detail: detail.into(), errors: Vec::new(), challenge: None }
+    }
+
+    /// The same with a value for `WWW-Authenticate`.
+    pub(crate) fn with_challenge(self, challenge: String) -> Self {
+        Self { challenge: Some(challenge), ..self }
     }
 
     /// A request that breaks rules: all of them, each with its place.
@@ -185,7 +203,7 @@ impl ApiError {
             more => format!("{} problems, listed in errors", more.len()),
         };
         errors.truncate(MAX_LISTED);
-        Self { code: Code::InvalidRequest, detail: detail.into(), errors }
+        Self { code: Code::InvalidRequest, detail: detail.into(), errors, challenge: None }
     }
 
     /// A request that breaks one rule.
@@ -240,6 +258,9 @@ impl IntoResponse for ApiError {
     /// Status and the failure itself, for the envelope to find.
     fn into_response(self) -> Response {
         let mut response = self.code.status().into_response();
+        if let Some(Ok(challenge)) = self.challenge.as_deref().map(HeaderValue::from_str) {
+            response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+        }
         response.extensions_mut().insert(self);
         response
     }

@@ -3,7 +3,8 @@
 //! [`Server::bind`] takes the address, [`router()`] makes the application, [`Server::serve`] joins the two:
 //!
 //! ```text
-//! request ─▶ envelope (id, span, metrics, problems) ─▶ same-site ─▶ catch panic ─▶ deadline ─▶ route ─▶ engine
+//! request ─▶ envelope (id, span, metrics, problems) ─▶ own name ─▶ same-site ─▶ catch panic ─▶ deadline
+//!         ─▶ guard (who is asking, and may they?) ─▶ route ─▶ engine
 //! ```
 //!
 //! Handlers read a request, call the engine once or twice, and shape the answer; what a recommendation is or
@@ -12,6 +13,7 @@
 //! `application/problem+json`, so there is one place to look for what a client can meet ([`error`]).
 
 pub mod error;
+pub mod identity;
 pub mod options;
 
 mod app;
@@ -23,6 +25,7 @@ mod params;
 mod router;
 mod routes;
 
+pub use identity::{Identity, IdentityError, IdentityOptions};
 pub use listen::{BindError, Server};
 pub use options::ServerOptions;
 pub use router::{openapi, router};

@@ -10,6 +10,7 @@ use axum::serve::ListenerExt;
 use tokio::net::{TcpListener, lookup_host};
 use tokio::sync::oneshot;
 
+use crate::identity::IdentityOptions;
 use crate::options::ServerOptions;
 
 /// After the order to stop, requests under way may take this long before they are cut off.
@@ -25,10 +26,10 @@ pub struct Server {
 /// Why an address could not be taken.
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
-    /// The address can be reached from other machines.
+    /// The address can be reached from other machines, and anybody there would be let in.
     #[error(
         "refusing to answer on {host:?}: no identity is configured, so anyone who reaches this address could \
-         read and change every user's data; use 127.0.0.1, ::1 or localhost"
+         read and change every user's data; use 127.0.0.1, ::1 or localhost, or set up [identity]"
     )]
     NotLoopback {
         /// As configured.
@@ -62,9 +63,12 @@ pub enum BindError {
 }
 
 impl Server {
-    /// Takes the configured address.
-    pub async fn bind(options: &ServerOptions) -> Result<Self, BindError> {
-        let address = loopback_address(&options.host, options.port).await?;
+    /// Takes the configured address: any if callers must say who they are, else one of this machine only.
+    pub async fn bind(
+        options: &ServerOptions,
+        identity: &IdentityOptions,
+    ) -> Result<Self, BindError> {
+        let address = address(&options.host, options.port, identity.is_configured()).await?;
         let refused = |source: io::Error| {
             if source.kind() == io::ErrorKind::AddrInUse {
                 BindError::InUse { address }
@@ -114,12 +118,12 @@ impl Server {
     }
 }
 
-/// The one address `host` means, if only this machine can reach it.
-async fn loopback_address(host: &str, port: u16) -> Result<SocketAddr, BindError> {
+/// The one address `host` means; only a loopback one unless others `may_reach` it.
+async fn address(host: &str, port: u16, may_reach: bool) -> Result<SocketAddr, BindError> {
     let unresolvable = |source| BindError::Unresolvable { host: host.to_owned(), source };
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     let addresses: Vec<_> = lookup_host((bare, port)).await.map_err(unresolvable)?.collect();
-    if addresses.iter().any(|address| !address.ip().is_loopback()) {
+    if !may_reach && addresses.iter().any(|address| !address.ip().is_loopback()) {
         return Err(BindError::NotLoopback { host: host.to_owned() });
     }
     // Prefer IPv4: the printed URL is then the one people expect.

@@ -14,6 +14,8 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, Prometheu
 use sona_domain::{Recommendations, Source};
 use sona_engine::Stats;
 
+use crate::identity::Refusal;
+
 /// Upper edges of the latency buckets, in seconds.
 const BUCKETS: [f64; 14] =
     [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
@@ -48,6 +50,9 @@ impl Metrics {
         // Series exist from the start, so that rates are right from the first event on.
         metrics.events(EventCounts::default());
         with_local_recorder(&metrics.recorder, || {
+            for refusal in Refusal::ALL {
+                counter!("sona_refusals_total", "reason" => refusal.reason()).increment(0);
+            }
             for source in Source::ALL {
                 counter!("sona_recommendations_items_total", "source" => source.as_str())
                     .increment(0);
@@ -88,6 +93,13 @@ impl Metrics {
                 let source = strongest.source.as_str();
                 counter!("sona_recommendations_items_total", "source" => source).increment(1);
             }
+        });
+    }
+
+    /// One caller who was turned away.
+    pub(crate) fn refused(&self, refusal: Refusal) {
+        with_local_recorder(&self.recorder, || {
+            counter!("sona_refusals_total", "reason" => refusal.reason()).increment(1);
         });
     }
 
@@ -133,6 +145,7 @@ fn describe() {
         "sona_events_total",
         "Events received: accepted (durable and applied), duplicate, or rejected."
     );
+    describe_counter!("sona_refusals_total", "Callers turned away (401, 403), by reason.");
     describe_gauge!("sona_content", "Entries in the catalogue.");
     describe_gauge!("sona_resident_users", "Users whose state is in memory.");
     describe_gauge!(

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ServerOptions {
-    /// The address to answer on. Only addresses of this machine are taken while no identity is configured.
+    /// The address to answer on. Only addresses of this machine are taken while no
+    /// identity is configured.
     pub host: String,
     /// The port to answer on; 0 takes a free one.
     pub port: u16,

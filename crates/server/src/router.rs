@@ -19,7 +19,8 @@
 //! | GET | `/api/docs` | this API, for people |
 //! | GET | `/` | leads to `/api/docs` |
 //!
-//! A test holds this table and the OpenAPI document together.
+//! A test holds this table and the OpenAPI document together. Whom a route lets in is said where it is registered
+//! ([`routes()`]); `docs/identity.md` lists it for users, and a test holds that together too.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,7 +29,7 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
 use bytes::Bytes;
-use sona_domain::{IdSource, Violation};
+use sona_domain::{Access, IdSource, Scope, Violation};
 use sona_engine::Engine;
 use tokio::sync::Mutex;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -42,6 +43,8 @@ use utoipa_axum::routes;
 use crate::app::App;
 use crate::envelope;
 use crate::error::{PROBLEM_JSON, Problem};
+use crate::identity::access::{AccessRules, Routes};
+use crate::identity::{Identity, guard, host};
 use crate::metrics::Metrics;
 use crate::options::ServerOptions;
 use crate::routes::{
@@ -49,13 +52,22 @@ use crate::routes::{
 };
 
 /// The application over an open engine; `ids` names requests that come without an id.
-pub fn router(engine: Arc<Engine>, ids: Arc<dyn IdSource>, options: &ServerOptions) -> Router {
-    let (routes, openapi) = routes().split_for_parts();
+pub fn router(
+    engine: Arc<Engine>,
+    identity: Identity,
+    ids: Arc<dyn IdSource>,
+    options: &ServerOptions,
+) -> Router {
+    let (routes, rules) = routes();
+    let (routes, openapi) = routes.split_for_parts();
     let openapi = openapi.to_json().expect("the document holds only JSON values");
     let app = Arc::new(App {
         engine,
         ids,
         metrics: Metrics::new(),
+        identity,
+        rules,
+        host: options.host.clone(),
         body_limit: options.body_limit_bytes,
         timeout: Duration::from_secs(options.timeout_seconds),
         content_writes: Mutex::default(),
@@ -65,42 +77,48 @@ pub fn router(engine: Arc<Engine>, ids: Arc<dyn IdSource>, options: &ServerOptio
     routes
         .fallback(envelope::no_route)
         .layer(DefaultBodyLimit::max(options.body_limit_bytes))
+        .layer(from_fn_with_state(app.clone(), guard::guard))
         .layer(from_fn_with_state(app.clone(), envelope::deadline))
         .layer(CatchPanicLayer::custom(envelope::panicked))
         .layer(CsrfLayer::new())
+        .layer(from_fn_with_state(app.clone(), host::own_name))
         .layer(from_fn_with_state(app.clone(), envelope::envelope))
         .with_state(app)
 }
 
 /// The OpenAPI document of [`router`].
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    routes().into_openapi()
+    routes().0.into_openapi()
 }
 
-fn routes() -> OpenApiRouter<Arc<App>> {
-    let mut router = OpenApiRouter::with_openapi(Api::openapi())
-        .routes(routes!(recommendations::recommend))
-        .routes(routes!(similar::similar))
-        .routes(routes!(events::track))
-        .routes(routes!(profile::read))
-        .routes(routes!(profile::update))
-        .routes(routes!(users::remove))
-        .routes(routes!(content::create))
-        .routes(routes!(content::read, content::replace, content::change, content::remove))
-        .routes(routes!(content::bulk))
-        .routes(routes!(health::health))
-        .routes(routes!(health::live))
-        .routes(routes!(health::ready))
-        .routes(routes!(metrics::metrics))
-        .routes(routes!(document::openapi))
-        .routes(routes!(document::docs))
-        .routes(routes!(document::root));
+fn routes() -> (OpenApiRouter<Arc<App>>, AccessRules) {
+    use Access::{AnyService, Identified, Only, OwnOr, Public};
+    use Scope::{ContentWrite, EventsWrite, RecommendationsRead, UsersAdmin};
+    let routes = Routes::new(Api::openapi())
+        .add(OwnOr(RecommendationsRead), routes!(recommendations::recommend))
+        .add(OwnOr(RecommendationsRead), routes!(similar::similar))
+        .add(OwnOr(EventsWrite), routes!(events::track))
+        .add(OwnOr(UsersAdmin), routes!(profile::read))
+        .add(OwnOr(UsersAdmin), routes!(profile::update))
+        .add(Only(UsersAdmin), routes!(users::remove))
+        .add(Only(ContentWrite), routes!(content::create))
+        .add(Identified, routes!(content::read))
+        .add(Only(ContentWrite), routes!(content::replace, content::change, content::remove))
+        .add(Only(ContentWrite), routes!(content::bulk))
+        .add(Public, routes!(health::health))
+        .add(Public, routes!(health::live))
+        .add(Public, routes!(health::ready))
+        .add(AnyService, routes!(metrics::metrics))
+        .add(Public, routes!(document::openapi))
+        .add(Public, routes!(document::docs))
+        .add(Public, routes!(document::root));
+    let (mut router, rules) = routes.into_parts();
     for item in router.get_openapi_mut().paths.paths.values_mut() {
         let operations =
             [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch];
         operations.into_iter().flatten().for_each(may_fail);
     }
-    router
+    (router, rules)
 }
 
 /// Says in the document that every other answer of an operation is a problem.

@@ -1,7 +1,7 @@
 //! Everything durable: the database seam with its SQLite and PostgreSQL twins, and the blob seam.
 //!
 //! Each group of methods is a small trait in a file of its own ([`events`], [`content`], [`users`],
-//! [`profiles`], [`models`], [`jobs`]); [`Store`] is their sum. A URL decides which twin is opened
+//! [`profiles`], [`models`], [`jobs`], [`keys`]); [`Store`] is their sum. A URL decides which twin is opened
 //! ([`open`]): `sqlite:PATH`, `sqlite::memory:` or `postgres://…`. Nothing above this crate knows which one it got,
 //! and nothing outside `sqlite/` and `postgres/` knows SQL.
 //!
@@ -13,6 +13,7 @@ pub mod content;
 pub mod error;
 pub mod events;
 pub mod jobs;
+pub mod keys;
 pub mod models;
 pub mod profiles;
 pub mod users;
@@ -30,13 +31,16 @@ pub use content::{Catalogue, ContentChange, Revision};
 pub use error::{Error, Result};
 pub use events::{AppendOutcome, Events};
 pub use jobs::{Jobs, NewJob};
+pub use keys::Keys;
 pub use models::Models;
 pub use profiles::Profiles;
 pub use users::{RemovedUser, UserRemoval, Users};
 
 /// The database: the truth everything in memory is a view of.
 #[async_trait]
-pub trait Store: Events + Catalogue + Users + Profiles + Models + Jobs + Send + Sync {
+pub trait Store:
+    Events + Catalogue + Users + Profiles + Models + Jobs + Keys + Send + Sync
+{
     /// Which twin this is and how it was reached, without credentials: for logs and `/health`.
     fn describe(&self) -> String;
 

@@ -7,6 +7,7 @@
 mod content;
 mod events;
 mod jobs;
+mod keys;
 mod models;
 mod profiles;
 mod users;

@@ -6,6 +6,7 @@
 mod content;
 mod events;
 mod jobs;
+mod keys;
 mod models;
 mod profiles;
 mod users;

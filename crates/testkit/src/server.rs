@@ -7,8 +7,8 @@ use reqwest::{Method, RequestBuilder};
 use serde_json::Value;
 use sona_domain::Clock as _;
 use sona_engine::{Engine, Options, Parts};
-use sona_server::{Server, ServerOptions, router};
-use sona_store::Blobs;
+use sona_server::{Identity, IdentityOptions, Server, ServerOptions, router};
+use sona_store::{Blobs, Store};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -24,6 +24,7 @@ pub struct TestServer {
     /// The engine behind the server.
     pub engine: Arc<Engine>,
     options: ServerOptions,
+    identity: IdentityOptions,
     engine_options: Options,
     blobs: Arc<dyn Blobs>,
     ids: Arc<CountingIds>,
@@ -57,6 +58,15 @@ impl TestServer {
 
     /// A server over an empty database, with options; it always takes a free port.
     pub async fn with_options(backend: Backend, options: ServerOptions) -> Self {
+        Self::launch(backend, options, IdentityOptions::default()).await
+    }
+
+    /// A server over an empty database whose callers must say who they are.
+    pub async fn with_identity(backend: Backend, identity: IdentityOptions) -> Self {
+        Self::launch(backend, ServerOptions::default(), identity).await
+    }
+
+    async fn launch(backend: Backend, options: ServerOptions, identity: IdentityOptions) -> Self {
         let database = TestDatabase::new(backend).await;
         let blobs = sona_store::blobs::open_blobs("memory:").await.expect("memory is there");
         let clock = Arc::new(ManualClock::default());
@@ -67,6 +77,7 @@ impl TestServer {
             clock,
             engine,
             options: ServerOptions { port: 0, ..options },
+            identity,
             engine_options,
             blobs,
             ids,
@@ -81,9 +92,19 @@ impl TestServer {
     /// A server that knows a [`World`].
     pub async fn with_world(backend: Backend, world: World) -> Self {
         let server = Self::start(backend).await;
-        server.engine.put_content(&world.content()).await.expect("valid content");
-        server.engine.track(world.events(server.clock.now())).await.expect("valid events");
+        server.populate(world).await;
         server
+    }
+
+    /// Makes the server know a [`World`].
+    pub async fn populate(&self, world: World) {
+        self.engine.put_content(&world.content()).await.expect("valid content");
+        self.engine.track(world.events(self.clock.now())).await.expect("valid events");
+    }
+
+    /// The server's database, opened once more as another process would.
+    pub async fn another_store(&self) -> Arc<dyn Store> {
+        sona_store::open(&self.database.url).await.expect("the database opens again")
     }
 
     /// Stops the server, closes the engine, and starts both anew over the same database.
@@ -151,9 +172,10 @@ impl TestServer {
     }
 
     async fn listen(&mut self) {
-        let server = Server::bind(&self.options).await.expect("a free port");
+        let server = Server::bind(&self.options, &self.identity).await.expect("a free port");
         let address = server.local_addr();
-        let router = router(self.engine.clone(), self.ids.clone(), &self.options);
+        let identity = Identity::open(&self.identity, self.clock.now()).await.expect("identity");
+        let router = router(self.engine.clone(), identity, self.ids.clone(), &self.options);
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(server.serve(router, async {
             let _ = stopped.await;

@@ -10,6 +10,7 @@ use sona_domain::{
     ContentId, Cursor, EventDraft, EventType, Recommendations, RequestContext, UserId,
 };
 use sona_engine::{Engine, RecommendRequest};
+use sona_server::{Identity, IdentityOptions};
 use sona_store::{ContentChange, Revision, Store};
 
 use super::{recommend, serve, train};
@@ -47,6 +48,8 @@ pub(crate) struct Args {
 pub(crate) async fn run(mut config: Config, args: &Args) -> anyhow::Result<Exit> {
     let started = Instant::now();
     config.storage = Storage::in_folder(&args.data_dir);
+    // It is there to be tried, by whoever sits at this machine.
+    config.identity = IdentityOptions::default();
     if let Some(port) = args.port {
         config.server.port = port;
     }
@@ -71,7 +74,8 @@ pub(crate) async fn run(mut config: Config, args: &Args) -> anyhow::Result<Exit>
             let address = server.local_addr().to_string();
             let stop = serve::stop_signal()?;
             invite(&engine, &address).await?;
-            serve::serve(&config, server, engine, stop).await
+            let serving = serve::Serving { server, identity: Identity::none(), engine };
+            serve::serve(&config, serving, stop).await
         }
     }
 }

@@ -14,6 +14,7 @@ use tokio::net::TcpStream;
 
 use crate::config::Config;
 use crate::output::{Exit, say, say_json};
+use crate::wiring;
 
 /// Written, read and deleted to see whether blobs work.
 const PROBE: &str = "doctor/probe";
@@ -55,7 +56,10 @@ pub(crate) async fn run(config: &Config, args: &Args) -> anyhow::Result<Exit> {
 }
 
 async fn examine(config: &Config) -> Vec<Finding> {
-    let mut findings = vec![finding("config", Ok("valid".to_owned()))];
+    let mut findings = vec![
+        finding("config", Ok("valid".to_owned())),
+        finding("identity", check_identity(config).await),
+    ];
     let blobs = sona_store::blobs::open_blobs(&config.storage.blobs).await;
     findings.push(finding("blobs", check_blobs(blobs.as_ref().ok(), blobs.as_ref().err()).await));
     match sona_store::open(&config.storage.database).await {
@@ -77,6 +81,22 @@ async fn examine(config: &Config) -> Vec<Finding> {
 fn finding(check: &'static str, result: Result<String, String>) -> Finding {
     let ok = result.is_ok();
     Finding { check, ok, detail: result.unwrap_or_else(|problem| problem) }
+}
+
+async fn check_identity(config: &Config) -> Result<String, String> {
+    let identity = wiring::open_identity(config).await.map_err(|error| format!("{error:#}"))?;
+    let found = identity.describe()?;
+    let options = &config.identity;
+    let open = [("issuer", &options.issuer), ("audience", &options.audience)];
+    let open: Vec<_> = open.iter().filter(|(_, value)| value.is_empty()).map(|(n, _)| *n).collect();
+    if options.jwks.is_empty() || open.is_empty() {
+        return Ok(found);
+    }
+    Ok(format!(
+        "{found}; any {} is taken: set identity.{} where the issuer also makes tokens for other services",
+        open.join(" and "),
+        open.join(" and identity.")
+    ))
 }
 
 async fn check_blobs(
@@ -133,7 +153,7 @@ async fn check_model(store: &dyn Store, blobs: &dyn Blobs) -> Result<String, Str
 }
 
 async fn check_port(config: &Config) -> Result<String, String> {
-    match Server::bind(&config.server).await {
+    match Server::bind(&config.server, &config.identity).await {
         Ok(server) => Ok(format!("{} is free", server.local_addr())),
         Err(BindError::InUse { address }) if is_sona(address).await => {
             Ok(format!("{address} is served by sona already"))

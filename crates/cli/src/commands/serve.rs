@@ -3,20 +3,23 @@
 use std::sync::Arc;
 
 use sona_engine::Engine;
-use sona_server::Server;
+use sona_server::{Identity, Server};
 
 use crate::config::Config;
 use crate::output::{Exit, say};
 use crate::wiring;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "No identity is configured yet, so only a loopback address is accepted.
+#[command(
+    after_help = "Without [identity] in the configuration callers are not asked who they are, and only a
+loopback address is accepted.
 
 Examples:
   sona serve
   sona serve --port 9000
   sona --config /etc/sona.toml serve
-  SONA_STORAGE_DATABASE=postgres://sona@db/sona sona serve")]
+  SONA_STORAGE_DATABASE=postgres://sona@db/sona sona serve"
+)]
 pub(crate) struct Args {
     /// Address to listen on; overrides server.host.
     #[arg(long)]
@@ -35,6 +38,7 @@ pub(crate) async fn run(mut config: Config, args: &Args) -> anyhow::Result<Exit>
     }
     // Before anything is opened: a wrong address is told at once.
     let server = bind(&config).await?;
+    let identity = wiring::open_identity(&config).await?;
     let engine = wiring::open(&config).await?;
     let stop = stop_signal()?;
     say(format!(
@@ -42,22 +46,33 @@ pub(crate) async fn run(mut config: Config, args: &Args) -> anyhow::Result<Exit>
         server.local_addr(),
         engine.stats().database
     ))?;
-    serve(&config, server, engine, stop).await
+    say(match identity.describe() {
+        Ok(identity) => format!("Identity: {identity}."),
+        Err(problem) => format!("Identity: keys are missing for now: {problem}."),
+    })?;
+    serve(&config, Serving { server, identity, engine }, stop).await
 }
 
 /// Binds the configured address.
 pub(crate) async fn bind(config: &Config) -> anyhow::Result<Server> {
-    Ok(Server::bind(&config.server).await?)
+    Ok(Server::bind(&config.server, &config.identity).await?)
+}
+
+/// What serves.
+pub(crate) struct Serving {
+    pub(crate) server: Server,
+    pub(crate) identity: Identity,
+    pub(crate) engine: Arc<Engine>,
 }
 
 /// Serves until `stop`, training as configured; then finishes what waits.
 pub(crate) async fn serve(
     config: &Config,
-    server: Server,
-    engine: Arc<Engine>,
+    Serving { server, identity, engine }: Serving,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> anyhow::Result<Exit> {
-    let router = sona_server::router(engine.clone(), Arc::new(wiring::UuidIds), &config.server);
+    let ids = Arc::new(wiring::UuidIds);
+    let router = sona_server::router(engine.clone(), identity, ids, &config.server);
     let worker = tokio::spawn(engine.clone().work(wiring::worker_name()));
     server.serve(router, stop).await?;
     worker.abort();

@@ -1,4 +1,4 @@
-//! `SONA_SECTION_KEY` overrides `section.key`.
+//! `SONA_SECTION_KEY` overrides `section.key`; a list is given with commas.
 
 use toml::{Table, Value};
 
@@ -51,6 +51,10 @@ fn like(default: &Value, text: &str) -> Option<Value> {
         Value::Integer(_) => text.parse().ok().map(Value::Integer),
         Value::Float(_) => text.parse().ok().map(Value::Float),
         Value::Boolean(_) => text.parse().ok().map(Value::Boolean),
-        Value::Datetime(_) | Value::Array(_) | Value::Table(_) => None,
+        Value::Array(_) => {
+            let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+            Some(Value::Array(items.map(|item| Value::String(item.to_owned())).collect()))
+        }
+        Value::Datetime(_) | Value::Table(_) => None,
     }
 }

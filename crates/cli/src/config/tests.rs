@@ -1,5 +1,7 @@
 //! The configuration through its one reader.
 
+use sona_server::identity::Algorithm;
+
 use super::*;
 
 const EXAMPLE: &str = include_str!("../../../../sona.example.toml");
@@ -44,6 +46,20 @@ fn the_environment_overrides_the_file() {
     assert!(error.contains("did you mean \"SONA_SERVER_PORT\"?"), "{error}");
     let error = read("", &[("SONA_ALS_FACTORS", "many")]).unwrap_err();
     assert!(error.contains("als.factors"), "{error}");
+}
+
+#[test]
+fn a_list_comes_from_the_environment_with_commas() {
+    let config = read("", &[("SONA_IDENTITY_ALGORITHMS", "EdDSA, HS256")]).expect("valid");
+    assert_eq!(config.identity.algorithms, [Algorithm::EdDSA, Algorithm::HS256]);
+    let error = read("", &[("SONA_IDENTITY_ALGORITHMS", "none")]).unwrap_err();
+    assert!(error.contains("`none`") && error.contains("`EdDSA`"), "{error}");
+}
+
+#[test]
+fn identity_must_not_contradict_itself() {
+    let error = read("[identity]\nsecret = \"short\"\n", &[]).unwrap_err();
+    assert!(error.contains("identity.secret has 5 bytes") && !error.contains("short"), "{error}");
 }
 
 #[test]

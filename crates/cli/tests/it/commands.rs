@@ -16,15 +16,18 @@ fn help() {
         "recommend",
         "similar",
         "migrate",
+        "token create",
+        "keys create",
+        "keys list",
+        "keys revoke",
         "doctor",
         "evaluate",
         "tune",
     ] {
-        let arguments = [command, "--help"];
-        let arguments = if command.is_empty() { &arguments[1..] } else { &arguments };
-        let ran = folder.sona(arguments).expect(0);
-        let name = if command.is_empty() { "help".to_owned() } else { format!("help_{command}") };
-        insta::assert_snapshot!(name, ran.stdout);
+        let arguments: Vec<_> = command.split_whitespace().chain(["--help"]).collect();
+        let ran = folder.sona(&arguments).expect(0);
+        let name = format!("help {command}");
+        insta::assert_snapshot!(name.trim_end().replace(' ', "_"), ran.stdout);
     }
 }
 

@@ -6,6 +6,7 @@ mod config;
 mod crash;
 mod demo;
 mod evaluate;
+mod identity;
 mod prepared;
 mod process;
 mod readme;

@@ -22,6 +22,7 @@ use utoipa::ToSchema;
 use crate::app::App;
 use crate::body::{AnyBody, Entries, Entry};
 use crate::error::{ApiError, Problem, Result};
+use crate::identity::caller::Caller;
 use crate::metrics::EventCounts;
 
 /// Most events in one call.
@@ -38,8 +39,8 @@ pub(crate) const MAX_EVENTS: usize = 5_000;
 pub(crate) struct EventInput {
     /// Its name; an event sent twice under one id counts once. Allocated if not given.
     event_id: Option<EventId>,
-    /// Who. A user is created by their first event.
-    user_id: UserId,
+    /// Who; an end user who sends it is meant where it is left out. A user is created by their first event.
+    user_id: Option<UserId>,
     /// With what; it must be in the catalogue.
     content_id: ContentId,
     /// Did what: `watch`, `complete`, `rate`, `like`, `dislike`, `dismiss`, `add`, `click`, or a configured type.
@@ -142,7 +143,7 @@ pub(crate) enum Tracked {
 ///
 /// When this is answered the accepted events are durable and their users' next lists reflect them. Send an
 /// `event_id` to be able to send an event again safely. Of several events the valid ones are written whatever is
-/// wrong with the others.
+/// wrong with the others. Where an end user sends several and one names somebody else, none is written.
 #[utoipa::path(
     post, path = "/api/v1/events/track", operation_id = "track_events", tag = "events",
     request_body(
@@ -156,10 +157,22 @@ pub(crate) enum Tracked {
         (status = 503, description = "Try again after `retry-after` seconds; with an `event_id` nothing counts twice", body = Problem, content_type = "application/problem+json"),
     )
 )]
-pub(crate) async fn track(State(app): State<Arc<App>>, body: AnyBody) -> Result<Response> {
+pub(crate) async fn track(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    body: AnyBody,
+) -> Result<Response> {
     match body.entries(MAX_EVENTS)? {
-        Entries::One(event) => track_one(&app, &event).await,
-        Entries::Many(events) => track_many(&app, &events).await,
+        Entries::One(mut event) => {
+            caller.settle_user(&app, &mut event)?;
+            track_one(&app, &event).await
+        }
+        Entries::Many(mut events) => {
+            for event in events.iter_mut().filter_map(|entry| entry.value.as_mut().ok()) {
+                caller.settle_user(&app, event)?;
+            }
+            track_many(&app, &events).await
+        }
     }
 }
 

@@ -14,6 +14,9 @@ use crate::error::{ApiError, Code, Problem, Result};
 /// How long the database may take to answer before the server is not ready.
 const PING_TIMEOUT: Duration = Duration::from_secs(2);
 
+const FOLLOW_PROBLEM: &str = "the event log cannot be followed";
+const MODEL_PROBLEM: &str = "the current model is not served";
+
 /// How the server is.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Health {
@@ -23,8 +26,10 @@ pub(crate) struct Health {
     service: &'static str,
     /// The version of this server.
     version: &'static str,
-    /// Which database, without credentials.
+    /// Which database, without credentials; only its kind where identity is configured.
     database: String,
+    /// Whether callers must say who they are.
+    identity: IdentityMode,
     /// Entries in the catalogue.
     content: usize,
     /// Users whose state is in memory.
@@ -34,7 +39,7 @@ pub(crate) struct Health {
     model_version: Option<i64>,
     /// Position in the event log up to which events are reflected in lists.
     applied_cursor: i64,
-    /// What is wrong, in words; empty if nothing is.
+    /// What is wrong, in words; empty if nothing is. Where identity is configured the causes are in the log only.
     problems: Vec<String>,
 }
 
@@ -48,6 +53,16 @@ pub(crate) enum HealthStatus {
     Degraded,
 }
 
+/// Whether callers must say who they are.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum IdentityMode {
+    /// No: only this machine is answered, and may do everything.
+    None,
+    /// Yes: every caller needs a token or an API key.
+    Required,
+}
+
 /// Say how the server is
 ///
 /// Always 200; whether to send requests here is answered by `/health/ready`.
@@ -57,15 +72,20 @@ pub(crate) enum HealthStatus {
 )]
 pub(crate) async fn health(State(app): State<Arc<App>>) -> Json<Health> {
     let stats = app.engine.stats();
-    let follow =
-        stats.follow_error.map(|error| format!("the event log cannot be followed: {error}"));
-    let model = stats.model_error.map(|error| format!("the current model is not served: {error}"));
+    let follow = stats.follow_error.map(|error| app.told(FOLLOW_PROBLEM, &error));
+    let model = stats.model_error.map(|error| app.told(MODEL_PROBLEM, &error));
+    let strangers = app.identity.is_configured();
     let problems: Vec<_> = follow.into_iter().chain(model).collect();
     Json(Health {
         status: if problems.is_empty() { HealthStatus::Ok } else { HealthStatus::Degraded },
         service: "sona",
         version: env!("CARGO_PKG_VERSION"),
-        database: stats.database,
+        database: if strangers {
+            stats.database.split(':').next().unwrap_or_default().to_owned()
+        } else {
+            stats.database
+        },
+        identity: if strangers { IdentityMode::Required } else { IdentityMode::None },
         content: stats.content,
         resident_users: stats.resident_users,
         model_version: stats.model_version,
@@ -104,11 +124,25 @@ pub(crate) async fn ready(State(app): State<Arc<App>>) -> Result<Json<Probe>> {
     let not_ready = |detail: String| ApiError::new(Code::NotReady, detail);
     match tokio::time::timeout(PING_TIMEOUT, app.engine.ping()).await {
         Ok(Ok(())) => {}
-        Ok(Err(error)) => return Err(not_ready(error.to_string())),
+        Ok(Err(error)) => {
+            return Err(not_ready(app.told("the database does not answer", &error.to_string())));
+        }
         Err(_) => return Err(not_ready(format!("the database took more than {PING_TIMEOUT:?}"))),
     }
     match app.engine.stats().follow_error {
-        Some(error) => Err(not_ready(format!("the event log cannot be followed: {error}"))),
+        Some(error) => Err(not_ready(app.told(FOLLOW_PROBLEM, &error))),
         None => Ok(Json(Probe { status: "ready" })),
+    }
+}
+
+impl App {
+    /// A problem and its cause. Where strangers can ask, the cause, which may name other machines, stays in the log.
+    fn told(&self, problem: &str, cause: &str) -> String {
+        if self.identity.is_configured() {
+            tracing::debug!(cause, "{problem}");
+            format!("{problem}; the log says why")
+        } else {
+            format!("{problem}: {cause}")
+        }
     }
 }

@@ -16,8 +16,8 @@ use utoipa::ToSchema;
 use crate::app::App;
 use crate::body::JsonBody;
 use crate::error::{ApiError, Code, Problem, Result};
+use crate::identity::caller::{Caller, PathUser};
 use crate::metrics::EventCounts;
-use crate::params::PathId;
 use crate::routes::events::unknown_content;
 
 /// Most viewings in one call.
@@ -36,7 +36,7 @@ const MAX_VIEWINGS: usize = 1_000;
 )]
 pub(crate) async fn read(
     State(app): State<Arc<App>>,
-    PathId(user_id): PathId<UserId>,
+    PathUser(user_id): PathUser,
 ) -> Result<Json<Profile>> {
     match app.engine.profile(&user_id).await? {
         Some(profile) => Ok(Json(profile)),
@@ -56,8 +56,8 @@ pub(crate) async fn read(
     reason = "the shape for the document; `read_update` reads it and names every problem"
 )]
 pub(crate) struct ProfileUpdate {
-    /// Whose.
-    user_id: UserId,
+    /// Whose; an end user who asks is meant where it is left out.
+    user_id: Option<UserId>,
     /// What they watched.
     #[schema(min_items = 1, max_items = 1000)]
     viewing_events: Vec<Viewing>,
@@ -125,8 +125,10 @@ pub(crate) struct ProfileUpdated {
 )]
 pub(crate) async fn update(
     State(app): State<Arc<App>>,
-    JsonBody(body): JsonBody,
+    caller: Caller,
+    JsonBody(mut body): JsonBody,
 ) -> Result<Json<ProfileUpdated>> {
+    caller.settle_user(&app, &mut body)?;
     let mut problems = Violations::new();
     let update = read_update(&app, &body, &mut problems);
     note_unknown_content(&app, &body, &mut problems).await?;

@@ -14,6 +14,7 @@ use utoipa::ToSchema;
 use crate::app::App;
 use crate::body::JsonBody;
 use crate::error::{Problem, Result};
+use crate::identity::caller::Caller;
 
 /// Items in a list unless asked otherwise.
 const DEFAULT_LIMIT: i64 = 20;
@@ -27,8 +28,9 @@ const MAX_EXCLUDE: usize = 10_000;
 #[schema(example = json!({"user_id": "ada", "limit": 5, "context": {"device_type": "tv", "mood": "curious"}}))]
 #[expect(dead_code, reason = "the shape for the document; `read` reads it and names every problem")]
 pub(crate) struct RecommendationRequest {
-    /// For whom. An unknown user gets what is trending and popular.
-    user_id: UserId,
+    /// For whom; an end user who asks is meant where it is left out. An unknown user gets what is trending and
+    /// popular.
+    user_id: Option<UserId>,
     /// How many items.
     #[schema(minimum = 1, maximum = 100, default = 20)]
     limit: Option<u8>,
@@ -66,8 +68,10 @@ pub(crate) struct Context {
 )]
 pub(crate) async fn recommend(
     State(app): State<Arc<App>>,
-    JsonBody(body): JsonBody,
+    caller: Caller,
+    JsonBody(mut body): JsonBody,
 ) -> Result<Json<Recommendations>> {
+    caller.settle_user(&app, &mut body)?;
     let list = app.engine.recommend(&read(&body)?).await?;
     app.metrics.list(&list);
     Ok(Json(list))

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::error::{ApiError, Code, Problem, Result};
-use crate::params::PathId;
+use crate::identity::caller::PathUser;
 
 /// What was removed.
 #[derive(Serialize, ToSchema)]
@@ -44,7 +44,7 @@ pub(crate) struct Removed {
 )]
 pub(crate) async fn remove(
     State(app): State<Arc<App>>,
-    PathId(user_id): PathId<UserId>,
+    PathUser(user_id): PathUser,
 ) -> Result<Json<UserRemoved>> {
     match app.engine.remove_user(&user_id).await? {
         Some(removed) => {

@@ -4,9 +4,11 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use reqwest::Method;
 use serde_json::{Map, Value, json};
-use sona_testkit::{Answer, Backend, backends};
+use sona_testkit::{Answer, Backend, TestServer, World, backends};
+use tokio::runtime::Runtime;
 
 use crate::checkerboard;
+use crate::tokens::{end_user, secret_server};
 
 /// Bodies per run; each is sent to one URL.
 const CASES: u32 = 400;
@@ -133,9 +135,43 @@ fn no_body_makes_the_server_fail() {
 }
 
 fn fuzz(backend: Backend) {
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    let runtime = runtime();
     let server = runtime.block_on(checkerboard(backend));
+    send(&runtime, &server, None);
+    let (status, _) = runtime.block_on(server.get("/health/ready"));
+    assert_eq!(status, 200);
+}
+
+/// Whatever an end user sends, nobody else's events change and no user comes into being.
+#[test]
+fn no_end_user_writes_for_anybody_else() {
+    let runtime = runtime();
+    let server = runtime.block_on(secret_server());
+    runtime.block_on(server.populate(World::new(10)));
+    let token = end_user(&server, World::user(1).as_str());
+    let events = async || {
+        let mut counts = Vec::new();
+        for user in (0..10).filter(|user| *user != 1).map(World::user) {
+            let profile = server.engine.profile(&user).await.expect("read");
+            counts.push(profile.map(|profile| profile.interaction_count));
+        }
+        (counts, server.another_store().await.count_users().await.expect("read"))
+    };
+    let before = runtime.block_on(events());
+    let own = runtime.block_on(server.engine.profile(&World::user(1))).expect("read");
+    send(&runtime, &server, Some(&token));
+    assert_eq!(runtime.block_on(events()), before);
+    let now = runtime.block_on(server.engine.profile(&World::user(1))).expect("read");
+    let count = |profile: Option<sona_domain::Profile>| profile.map(|p| p.interaction_count);
+    assert!(count(now) > count(own), "some of what was sent was taken");
+}
+
+fn runtime() -> Runtime {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime")
+}
+
+/// Sends bodies, each to one URL.
+fn send(runtime: &Runtime, server: &TestServer, token: Option<&str>) {
     let mut runner =
         TestRunner::new(Config { cases: CASES, failure_persistence: None, ..Config::default() });
     let outcome = runner.run(&sent(), |(url, bytes, kind)| {
@@ -143,6 +179,9 @@ fn fuzz(backend: Backend) {
         let mut request = server.request(method, path).body(bytes);
         if let Some(kind) = kind {
             request = request.header("content-type", kind);
+        }
+        if let Some(token) = token {
+            request = request.bearer_auth(token);
         }
         let answer = runtime.block_on(Answer::to(request));
         prop_assert!(answer.status < 500, "{path}: {} {}", answer.status, answer.text);
@@ -153,6 +192,4 @@ fn fuzz(backend: Backend) {
         Ok(())
     });
     outcome.expect("no body makes the server fail");
-    let (status, _) = runtime.block_on(server.get("/health/ready"));
-    assert_eq!(status, 200);
 }

@@ -5,13 +5,20 @@ mod errors;
 mod events;
 mod fuzz;
 mod health;
+mod identity_jwks;
+mod identity_keys;
+mod identity_routes;
+mod identity_tokens;
 mod listen;
 mod metrics;
 mod openapi;
 mod profile;
 mod recommendations;
 mod similar;
+mod tokens;
 mod users;
+
+use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -55,4 +62,15 @@ fn code(problem: &Value) -> &str {
 fn pointers(problem: &Value) -> Vec<&str> {
     let errors = problem["errors"].as_array().map(Vec::as_slice).unwrap_or_default();
     errors.iter().filter_map(|error| error["pointer"].as_str()).collect()
+}
+
+/// Waits until something is so; it must become so by itself.
+async fn until(mut is_so: impl AsyncFnMut() -> bool) {
+    for _ in 0..6_000 {
+        if is_so().await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("it never became so");
 }

@@ -31,6 +31,7 @@ mod content;
 mod databases;
 mod events;
 mod jobs;
+mod keys;
 mod migrations;
 mod models;
 mod processes;
@@ -42,6 +43,7 @@ use std::sync::Arc;
 use databases::{Backend, TestDatabase};
 use sona_domain::{ContentId, Event, EventId, EventType, Timestamp, UserId};
 use sona_store::{AppendOutcome, Store, open};
+use sqlx::{Connection, PgConnection, SqliteConnection};
 
 /// A database of its own for one test.
 struct Db {
@@ -102,4 +104,17 @@ fn cursors(outcomes: &[AppendOutcome]) -> Vec<Option<i64>> {
             AppendOutcome::Duplicate => None,
         })
         .collect()
+}
+
+/// Runs a statement past the store.
+async fn meddle(db: &Db, statement: &'static str) {
+    if db.backend == Backend::Sqlite {
+        let mut connection = SqliteConnection::connect(&db.database.url).await.expect("connected");
+        sqlx::query(statement).execute(&mut connection).await.expect("executed");
+        connection.close().await.expect("closed");
+    } else {
+        let mut connection = PgConnection::connect(&db.database.url).await.expect("connected");
+        sqlx::query(statement).execute(&mut connection).await.expect("executed");
+        connection.close().await.expect("closed");
+    }
 }

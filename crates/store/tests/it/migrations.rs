@@ -3,10 +3,8 @@
 use std::path::Path;
 
 use sona_store::{Error, open};
-use sqlx::{Connection, PgConnection, SqliteConnection};
 
-use crate::databases::Backend;
-use crate::{Db, at, event, user};
+use crate::{Db, at, event, meddle, user};
 
 on_both!(
     every_migration_is_applied_in_order,
@@ -59,19 +57,6 @@ async fn the_database_answers(db: Db) {
     db.store.close().await;
     assert!(matches!(db.store.ping().await, Err(Error::Unavailable(_))));
     db.store.close().await;
-}
-
-/// Runs a statement past the store.
-async fn meddle(db: &Db, statement: &'static str) {
-    if db.backend == Backend::Sqlite {
-        let mut connection = SqliteConnection::connect(&db.database.url).await.expect("connected");
-        sqlx::query(statement).execute(&mut connection).await.expect("executed");
-        connection.close().await.expect("closed");
-    } else {
-        let mut connection = PgConnection::connect(&db.database.url).await.expect("connected");
-        sqlx::query(statement).execute(&mut connection).await.expect("executed");
-        connection.close().await.expect("closed");
-    }
 }
 
 async fn a_row_that_something_else_spoilt_is_named(db: Db) {

@@ -1,0 +1,65 @@
+//! Who is asking, as handlers see it: the only way to a user id that a request names.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use serde_json::Value;
+use sona_domain::{Principal, UserId};
+
+use super::refusal::Refusal;
+use crate::app::App;
+use crate::error::{ApiError, Result};
+use crate::params::PathId;
+
+/// Who is asking.
+#[derive(Debug, Clone)]
+pub(crate) struct Caller(Arc<Principal>);
+
+/// The user id in the path, for whom the caller may act.
+pub(crate) struct PathUser(pub(crate) UserId);
+
+impl Caller {
+    pub(super) fn new(principal: Principal) -> Self {
+        Self(Arc::new(principal))
+    }
+
+    /// Settles whom a body is about, before anything else is read of it: an end user's own id is put in where it
+    /// names nobody, and somebody else's is refused. What is no id at all is left for the reader to name.
+    pub(crate) fn settle_user(&self, app: &App, body: &mut Value) -> Result<()> {
+        let Principal::EndUser(own) = &*self.0 else { return Ok(()) };
+        let Some(fields) = body.as_object_mut() else { return Ok(()) };
+        match fields.get("user_id") {
+            None | Some(Value::Null) => {
+                fields.insert("user_id".to_owned(), own.as_str().into());
+                Ok(())
+            }
+            Some(Value::String(named)) if named != own.as_str() => Err(foreign(app)),
+            Some(_) => Ok(()),
+        }
+    }
+}
+
+impl FromRequestParts<Arc<App>> for Caller {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<App>) -> Result<Self, Infallible> {
+        Ok(parts.extensions.get::<Self>().expect("the guard stands before every route").clone())
+    }
+}
+
+impl FromRequestParts<Arc<App>> for PathUser {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self> {
+        let Ok(caller) = Caller::from_request_parts(parts, app).await;
+        let PathId(user) = PathId::<UserId>::from_request_parts(parts, app).await?;
+        if caller.0.acts_for(&user) { Ok(Self(user)) } else { Err(foreign(app)) }
+    }
+}
+
+fn foreign(app: &App) -> ApiError {
+    app.metrics.refused(Refusal::ForeignUser);
+    Refusal::ForeignUser.into()
+}
