@@ -33,6 +33,8 @@ pub(crate) struct Config {
     pub(crate) events: Events,
     /// How sources are combined.
     pub(crate) fusion: options::Fusion,
+    /// The item-item source.
+    pub(crate) item_item: options::ItemItem,
     /// The sequence source.
     pub(crate) sequence: options::Sequence,
     /// The trending source.
@@ -140,6 +142,7 @@ impl Config {
         Ok(options::Options {
             events,
             fusion: self.fusion.clone(),
+            item_item: self.item_item.clone(),
             sequence: self.sequence.clone(),
             trending: self.trending.clone(),
             als: self.als.clone(),

@@ -12,6 +12,8 @@ use crate::time::Timestamp;
 pub enum Source {
     /// ALS factors of the title times the user's factors, folded in live from the whole history.
     Collaborative,
+    /// Titles near the user's titles by who engaged with both.
+    ItemItem,
     /// What others engaged with around the titles the user engaged with last.
     Sequence,
     /// Distinct viewers in the last days, recent ones counting more.
@@ -24,13 +26,20 @@ pub enum Source {
 
 impl Source {
     /// All sources, in listing order.
-    pub const ALL: [Self; 5] =
-        [Self::Collaborative, Self::Sequence, Self::Trending, Self::Popular, Self::Context];
+    pub const ALL: [Self; 6] = [
+        Self::Collaborative,
+        Self::ItemItem,
+        Self::Sequence,
+        Self::Trending,
+        Self::Popular,
+        Self::Context,
+    ];
 
     /// The wire name.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Collaborative => "collaborative",
+            Self::ItemItem => "item_item",
             Self::Sequence => "sequence",
             Self::Trending => "trending",
             Self::Popular => "popular",
@@ -46,6 +55,8 @@ impl Source {
 pub enum RecommendationType {
     /// Only the collaborative source has it.
     Collaborative,
+    /// Only the item-item source has it.
+    ItemItem,
     /// Only the sequence source has it.
     Sequence,
     /// Only the trending source has it.
@@ -62,6 +73,7 @@ impl From<Source> for RecommendationType {
     fn from(source: Source) -> Self {
         match source {
             Source::Collaborative => Self::Collaborative,
+            Source::ItemItem => Self::ItemItem,
             Source::Sequence => Self::Sequence,
             Source::Trending => Self::Trending,
             Source::Popular => Self::Popular,

@@ -2,8 +2,10 @@
 //!
 //! The file is safetensors. Tensors: `item_factors` f32 `[items, factors]`; `viewers` u32 `[items]`;
 //! `transition_offsets` u64 `[items + 1]`, `transition_items` u32 and `transition_counts` f32 (CSR rows);
-//! `item_ids` u8 (a JSON list of strings, in row order). The header's one metadata key `sona` is a JSON
-//! object with `format` (this layout's version), `through` (the log cursor) and the ALS `options`. Rows
+//! `item_ids` u8 (a JSON list of strings, in row order). Since format 2 a file may also hold what is near each title:
+//! `near_offsets` u64 `[items + 1]`, `near_items` u32 and `near_weights` f32 (CSR rows), `near_factors` f32 `[items, k]`
+//! and `near_degrees` f32 `[items]`. The header's one metadata key `sona` is a JSON
+//! object with `format` (this layout's version), `through` (the log cursor), the ALS `options` and `near_low_pass_weight`. Rows
 //! are sorted by id, so equal data, options and seed give equal bytes.
 
 use std::collections::HashMap;
@@ -14,12 +16,12 @@ use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use sona_domain::{ContentId, Cursor};
-use sona_numeric::als;
 use sona_numeric::matrix::Matrix;
 use sona_numeric::sequence::Transitions;
+use sona_numeric::{als, item_item};
 
-/// The layout this version writes and reads.
-pub const FORMAT: u32 = 1;
+/// The layout this version writes. It reads this one and all earlier ones.
+pub const FORMAT: u32 = 2;
 
 /// A model file's content.
 #[derive(Debug, Clone)]
@@ -32,6 +34,8 @@ pub struct Artifact {
     pub viewers: Vec<u32>,
     /// Which titles follow which.
     pub transitions: Transitions,
+    /// What is near each title.
+    pub item_item: Option<item_item::Model>,
     /// The ALS options it was trained with.
     pub options: als::Options,
     /// The last event it has seen.
@@ -43,6 +47,9 @@ struct Header {
     format: u32,
     through: i64,
     options: Fitted,
+    /// There if what is near each title is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    near_low_pass_weight: Option<f32>,
 }
 
 /// The ALS options as the file names them.
@@ -90,11 +97,16 @@ impl Artifact {
     pub fn encode(&self) -> Result<Bytes, String> {
         let (offsets, neighbours, counts) = self.transitions.to_csr();
         let ids = serde_json::to_vec(&self.items).map_err(|e| e.to_string())?;
-        let header =
-            Header { format: FORMAT, through: self.through.0, options: (&self.options).into() };
+        let near = self.item_item.as_ref().map(item_item::Model::to_parts);
+        let header = Header {
+            format: FORMAT,
+            through: self.through.0,
+            options: (&self.options).into(),
+            near_low_pass_weight: near.as_ref().map(|near| near.low_pass_weight),
+        };
         let header = serde_json::to_string(&header).map_err(|e| e.to_string())?;
         let n = self.items.len();
-        let tensors = [
+        let mut tensors = vec![
             (
                 "item_factors",
                 Dtype::F32,
@@ -112,6 +124,7 @@ impl Artifact {
             ("transition_offsets", Dtype::U64, vec![offsets.len()], le(&offsets, u64::to_le_bytes)),
             ("viewers", Dtype::U32, vec![n], le(&self.viewers, u32::to_le_bytes)),
         ];
+        tensors.extend(near.iter().flat_map(near_tensors));
         let views: Result<Vec<_>, _> = tensors
             .iter()
             .map(|(name, dtype, shape, bytes)| {
@@ -163,6 +176,7 @@ impl Artifact {
             factors: Matrix::from_vec(values, width),
             viewers,
             transitions,
+            item_item: read_near(&tensors, header.near_low_pass_weight, rows)?,
             options: (&header.options).into(),
             through: Cursor(header.through),
         })
@@ -185,10 +199,61 @@ fn read_header(bytes: &[u8]) -> Result<Header, String> {
         .and_then(|map| map.get("sona"))
         .ok_or("it has no sona header")?;
     let header: Header = serde_json::from_str(text).map_err(|e| format!("header: {e}"))?;
-    if header.format != FORMAT {
-        return Err(format!("format {} is not the format {FORMAT} read here", header.format));
+    if !(1..=FORMAT).contains(&header.format) {
+        return Err(format!(
+            "format {} is not one of the formats 1 to {FORMAT} read here",
+            header.format
+        ));
     }
     Ok(header)
+}
+
+/// A tensor to be written: its name, type, shape and bytes.
+type Written = (&'static str, Dtype, Vec<usize>, Vec<u8>);
+
+fn near_tensors(near: &item_item::Parts) -> [Written; 5] {
+    let (n, k) = (near.degrees.len(), near.factors.width());
+    let pairs = vec![near.neighbours.len()];
+    [
+        ("near_degrees", Dtype::F32, vec![n], le(&near.degrees, f32::to_le_bytes)),
+        ("near_factors", Dtype::F32, vec![n, k], le(near.factors.as_slice(), f32::to_le_bytes)),
+        ("near_items", Dtype::U32, pairs.clone(), le(&near.neighbours, u32::to_le_bytes)),
+        ("near_offsets", Dtype::U64, vec![n + 1], le(&near.starts, u64::to_le_bytes)),
+        ("near_weights", Dtype::F32, pairs, le(&near.weights, f32::to_le_bytes)),
+    ]
+}
+
+fn read_near(
+    tensors: &SafeTensors<'_>,
+    low_pass_weight: Option<f32>,
+    items: usize,
+) -> Result<Option<item_item::Model>, String> {
+    let Some(low_pass_weight) = low_pass_weight else { return Ok(None) };
+    let factors = tensor(tensors, "near_factors", Dtype::F32)?;
+    let &[rows, width] = factors.shape() else {
+        return Err("near_factors is not a matrix".to_owned());
+    };
+    if rows != items {
+        return Err("near_factors and item_ids differ in length".to_owned());
+    }
+    let factors = match width {
+        0 => Matrix::zeros(rows, 0),
+        _ => Matrix::from_vec(from_le(factors.data(), f32::from_le_bytes), width),
+    };
+    let floats = |name| {
+        Ok::<_, String>(from_le(tensor(tensors, name, Dtype::F32)?.data(), f32::from_le_bytes))
+    };
+    let offsets = tensor(tensors, "near_offsets", Dtype::U64)?;
+    let neighbours = tensor(tensors, "near_items", Dtype::U32)?;
+    let parts = item_item::Parts {
+        starts: from_le(offsets.data(), u64::from_le_bytes),
+        neighbours: from_le(neighbours.data(), u32::from_le_bytes),
+        weights: floats("near_weights")?,
+        factors,
+        degrees: floats("near_degrees")?,
+        low_pass_weight,
+    };
+    item_item::Model::from_parts(parts).map(Some).map_err(|e: &str| format!("near: {e}"))
 }
 
 fn tensor<'t>(

@@ -2,6 +2,7 @@
 
 pub(crate) mod collaborative;
 pub(crate) mod context;
+pub(crate) mod item_item;
 pub(crate) mod popular;
 pub(crate) mod sequence;
 pub(crate) mod trending;
@@ -16,6 +17,7 @@ use crate::snapshot::Snapshot;
 
 use collaborative::Collaborative;
 use context::Context;
+use item_item::ItemItem;
 use popular::Popular;
 use sequence::Sequence;
 use trending::Trending;
@@ -40,6 +42,7 @@ impl<'q> Question<'q> {
     pub(crate) fn sources(&self) -> Vec<Box<dyn Candidates + 'q>> {
         vec![
             Box::new(Collaborative::new(self.snapshot, self.taste, self.allowed, self.limit)),
+            Box::new(ItemItem::new(self.snapshot, self.taste, self.allowed, self.limit)),
             Box::new(Sequence::new(
                 self.counts,
                 self.taste,

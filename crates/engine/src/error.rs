@@ -29,6 +29,9 @@ pub enum Error {
     /// Training failed.
     #[error("training failed: {0}")]
     Training(#[from] sona_numeric::als::Error),
+    /// Finding what is near each title failed.
+    #[error("training failed: {0}")]
+    ItemItem(#[from] sona_numeric::item_item::Error),
     /// A model file cannot be used.
     #[error("model file {key}: {detail}")]
     Artifact {
@@ -60,6 +63,7 @@ impl Error {
             | Self::LostJob(_)
             | Self::NothingToTrain(_)
             | Self::Training(_)
+            | Self::ItemItem(_)
             | Self::Artifact { .. }
             | Self::Shared(_) => false,
         }

@@ -35,6 +35,9 @@ pub enum Error {
     /// The factorisation failed.
     #[error("the collaborative source cannot be fitted: {0}")]
     Fit(#[from] sona_numeric::als::Error),
+    /// The item-item model failed.
+    #[error("the item-item source cannot be fitted: {0}")]
+    ItemItem(#[from] sona_numeric::item_item::Error),
 }
 
 /// A result of this module.

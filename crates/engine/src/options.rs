@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 use sona_domain::{EventRules, Source};
-use sona_numeric::{Interactions, als, sequence};
+use sona_numeric::{Interactions, als, item_item, sequence};
 
 /// The engine's options.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -12,6 +12,8 @@ pub struct Options {
     pub events: EventRules,
     /// How sources are combined.
     pub fusion: Fusion,
+    /// The item-item source.
+    pub item_item: ItemItem,
     /// The sequence source.
     pub sequence: Sequence,
     /// The trending source.
@@ -32,6 +34,8 @@ pub struct Fusion {
     pub candidates_per_source: usize,
     /// Weight of the collaborative source; weights are scaled to sum to 1 over the sources present.
     pub collaborative: f32,
+    /// Weight of the item-item source.
+    pub item_item: f32,
     /// Weight of the sequence source.
     pub sequence: f32,
     /// Weight of the trending source.
@@ -47,6 +51,7 @@ impl Default for Fusion {
         Self {
             candidates_per_source: 100,
             collaborative: 0.20,
+            item_item: 0.20,
             sequence: 0.50,
             trending: 0.20,
             popular: 0.05,
@@ -60,10 +65,41 @@ impl Fusion {
     pub fn weight(&self, source: Source) -> f32 {
         match source {
             Source::Collaborative => self.collaborative,
+            Source::ItemItem => self.item_item,
             Source::Sequence => self.sequence,
             Source::Trending => self.trending,
             Source::Popular => self.popular,
             Source::Context => self.context,
+        }
+    }
+}
+
+/// The item-item source; see [`item_item::Options`] for the formula.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ItemItem {
+    /// Neighbours kept of each title; 0 = all.
+    pub neighbours: usize,
+    /// Singular vectors of the low-pass term; 0 leaves it out.
+    pub components: usize,
+    /// Weight of the low-pass term.
+    pub low_pass_weight: f32,
+}
+
+impl Default for ItemItem {
+    fn default() -> Self {
+        Self { neighbours: 300, components: 64, low_pass_weight: 0.3 }
+    }
+}
+
+impl From<&ItemItem> for item_item::Options {
+    fn from(o: &ItemItem) -> Self {
+        let seed = Self::default().seed;
+        Self {
+            neighbours: o.neighbours,
+            components: o.components,
+            low_pass_weight: o.low_pass_weight,
+            seed,
         }
     }
 }

@@ -32,10 +32,12 @@ impl Reasons<'_> {
     pub(crate) fn explain(&self, item: &Fused) -> (String, Vec<u32>) {
         let evidence = self.evidence(item);
         let sentence = match item.sources.first().map(|strongest| strongest.source) {
-            Some(Source::Collaborative | Source::Sequence) if !evidence.is_empty() => {
+            Some(Source::Collaborative | Source::ItemItem | Source::Sequence)
+                if !evidence.is_empty() =>
+            {
                 self.because(&evidence)
             }
-            Some(Source::Collaborative) => {
+            Some(Source::Collaborative | Source::ItemItem) => {
                 "People with a taste like yours engaged with it".to_owned()
             }
             Some(Source::Sequence) => "Often watched after titles like your latest".to_owned(),
@@ -59,7 +61,9 @@ impl Reasons<'_> {
 
     /// The titles of the history that speak most for the item.
     fn evidence(&self, item: &Fused) -> Vec<u32> {
-        let personal = |s: Source| matches!(s, Source::Collaborative | Source::Sequence);
+        let personal = |source: Source| {
+            matches!(source, Source::Collaborative | Source::ItemItem | Source::Sequence)
+        };
         if !item.sources.iter().any(|part| personal(part.source)) {
             return Vec::new();
         }
@@ -70,6 +74,10 @@ impl Reasons<'_> {
             self.sequence,
         );
         let mut rows: Vec<u32> = followed.into_iter().take(EVIDENCE).map(|(row, _)| row).collect();
+        if rows.is_empty() {
+            let near = self.snapshot.near(&self.taste.engaged, item.row);
+            rows.extend(near.into_iter().take(EVIDENCE).map(|(row, _)| row));
+        }
         if rows.is_empty() {
             rows.extend(self.most_alike(item.row));
         }

@@ -1,6 +1,7 @@
 //! The immutable part of serving: one model version, aligned to the catalogue's rows.
 
 use sona_numeric::als::{self, Projection};
+use sona_numeric::item_item;
 use sona_numeric::matrix::{self, Matrix};
 
 use crate::artifact::Artifact;
@@ -16,6 +17,7 @@ struct Served {
     items: Matrix,
     norms: Vec<f32>,
     projection: Projection,
+    item_item: Option<item_item::Model>,
 }
 
 impl Snapshot {
@@ -24,14 +26,20 @@ impl Snapshot {
         Self { model: None }
     }
 
+    /// A model that knows `rows` rows and nothing of them.
+    pub(crate) fn without_factors(rows: usize) -> Self {
+        Self::of_factors(0, Matrix::zeros(rows, 1), &als::Options::default())
+    }
+
     /// `artifact` as version `version`, its items moved to the catalogue's rows.
     pub(crate) fn new(version: i64, artifact: &Artifact, catalogue: &Catalogue) -> Self {
-        let rows = catalogue.rows_of(&artifact.items);
+        let placed = catalogue.rows_of(&artifact.items);
         let mut items = Matrix::zeros(catalogue.len(), artifact.factors.width());
-        for (from, to) in rows.into_iter().enumerate() {
-            items.row_mut(to as usize).copy_from_slice(artifact.factors.row(from));
+        for (from, to) in placed.iter().enumerate() {
+            items.row_mut(*to as usize).copy_from_slice(artifact.factors.row(from));
         }
-        Self::of_factors(version, items, &artifact.options)
+        let near = artifact.item_item.as_ref().map(|model| model.moved(&placed, catalogue.len()));
+        Self::of_factors(version, items, &artifact.options).with_item_item(near)
     }
 
     /// Factors that lie on the catalogue's rows already.
@@ -39,7 +47,15 @@ impl Snapshot {
         let projection = Projection::new(&items, options);
         let norms = (0..items.rows()).map(|r| matrix::dot(items.row(r), items.row(r)).sqrt());
         let norms = norms.collect();
-        Self { model: Some(Served { version, items, norms, projection }) }
+        Self { model: Some(Served { version, items, norms, projection, item_item: None }) }
+    }
+
+    /// The same with what is near each title.
+    pub(crate) fn with_item_item(mut self, near: Option<item_item::Model>) -> Self {
+        if let Some(model) = &mut self.model {
+            model.item_item = near;
+        }
+        self
     }
 
     /// The model's version.
@@ -64,6 +80,20 @@ impl Snapshot {
             Some(model) => model.items.times(vector, scores),
             None => scores.clear(),
         }
+    }
+
+    /// How near every row is to the titles of `engaged`, into `scores`.
+    pub(crate) fn score_near(&self, engaged: &[u32], scores: &mut Vec<f32>) {
+        match self.model.as_ref().and_then(|model| model.item_item.as_ref()) {
+            Some(near) => near.score(engaged, scores),
+            None => scores.clear(),
+        }
+    }
+
+    /// Which of the titles in `engaged` are near `target`, the nearest first.
+    pub(crate) fn near(&self, engaged: &[u32], target: u32) -> Vec<(u32, f32)> {
+        let near = self.model.as_ref().and_then(|model| model.item_item.as_ref());
+        near.map_or_else(Vec::new, |near| near.evidence(engaged, target))
     }
 
     /// A row's factors, if the model was trained on it.

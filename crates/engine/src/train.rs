@@ -12,7 +12,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 use sona_domain::model::NewModelVersion;
 use sona_domain::{JobId, JobOutcome, MetricPoint, ModelVersion, TrainingJob};
-use sona_numeric::als;
+use sona_numeric::{als, item_item};
 use sona_store::NewJob;
 use tokio::sync::mpsc;
 
@@ -68,6 +68,7 @@ struct Run {
 struct Fitted {
     model: als::Model,
     options: als::Options,
+    item_item: item_item::Model,
 }
 
 impl Engine {
@@ -233,7 +234,8 @@ impl Engine {
         let of = options.iterations;
         let (points, mut measured) = mpsc::unbounded_channel();
         let (cancelled, report) = (run.cancelled.clone(), run.report.clone());
-        let work = move || {
+        let near: item_item::Options = (&self.options.item_item).into();
+        let work = move || -> Result<Fitted> {
             let fitted = als::fit(&interactions, &options, &mut |iteration| {
                 let als::Iteration { index, loss } = iteration;
                 report(Progress::Iteration { index, of, loss });
@@ -244,7 +246,9 @@ impl Engine {
                     ControlFlow::Continue(())
                 }
             });
-            fitted.map(|model| Fitted { model, options })
+            let model = fitted?;
+            let item_item = item_item::fit(&interactions, &near)?;
+            Ok(Fitted { model, options, item_item })
         };
         let fitting = tokio::task::spawn_blocking(work);
         while let Some((step, loss)) = measured.recv().await {
@@ -252,7 +256,9 @@ impl Engine {
         }
         let fitted = fitting.await.map_err(|panic| Error::NothingToTrain(panic.to_string()))?;
         match fitted {
-            Err(als::Error::Cancelled) => Err(Error::LostJob(run.job.job_id.clone())),
+            Err(Error::Training(als::Error::Cancelled)) => {
+                Err(Error::LostJob(run.job.job_id.clone()))
+            }
             fitted => Ok((Arc::new(data), fitted?)),
         }
     }
@@ -300,6 +306,7 @@ impl Engine {
             factors: fitted.model.items,
             viewers: counted.viewers,
             transitions: counted.transitions,
+            item_item: Some(fitted.item_item),
             options: fitted.options,
             through: data.through,
         };

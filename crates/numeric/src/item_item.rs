@@ -136,7 +136,69 @@ fn inverse_roots(rows: &Interactions) -> Vec<f32> {
         .collect()
 }
 
+/// A model as plain arrays, for whoever stores it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Parts {
+    /// Where each item's neighbours start in `neighbours`, and at last where they end; items + 1.
+    pub starts: Vec<u64>,
+    /// Neighbours, ascending within an item.
+    pub neighbours: Vec<u32>,
+    /// Their weights, > 0.
+    pub weights: Vec<f32>,
+    /// `V_j Di_j^½`, items×k.
+    pub factors: Matrix,
+    /// Users of each item.
+    pub degrees: Vec<f32>,
+    /// `β`.
+    pub low_pass_weight: f32,
+}
+
 impl Model {
+    /// The model's arrays.
+    pub fn to_parts(&self) -> Parts {
+        let (starts, neighbours, weights) = self.neighbours.to_arrays();
+        Parts {
+            starts,
+            neighbours,
+            weights,
+            factors: self.factors.clone(),
+            degrees: self.degrees.clone(),
+            low_pass_weight: self.low_pass_weight,
+        }
+    }
+
+    /// Reads what [`Model::to_parts`] wrote.
+    ///
+    /// # Errors
+    /// In words, if it cannot have written these.
+    pub fn from_parts(parts: Parts) -> Result<Self, &'static str> {
+        let Parts { starts, neighbours, weights, factors, degrees, low_pass_weight } = parts;
+        if factors.rows() != degrees.len() || starts.len() != degrees.len() + 1 {
+            return Err("factors, degrees and starts differ in length");
+        }
+        let numbers = factors.as_slice().iter().chain(&degrees).chain([&low_pass_weight]);
+        if !numbers.into_iter().all(|number| number.is_finite()) {
+            return Err("a number is not finite");
+        }
+        let neighbours = Neighbours::from_arrays(&starts, neighbours, weights)?;
+        Ok(Self { neighbours, factors, degrees, low_pass_weight })
+    }
+
+    /// The same model with item `i` as row `rows[i]` of `items` rows; the others are items nobody had.
+    ///
+    /// # Panics
+    /// If `rows` names a row twice or one that is not below `items`.
+    pub fn moved(&self, rows: &[u32], items: usize) -> Self {
+        let mut factors = Matrix::zeros(items, self.factors.width());
+        let mut degrees = vec![0.0; items];
+        for (from, to) in rows.iter().map(|to| *to as usize).enumerate() {
+            factors.row_mut(to).copy_from_slice(self.factors.row(from));
+            degrees[to] = self.degrees[from];
+        }
+        let neighbours = self.neighbours.moved(rows, items);
+        Self { neighbours, factors, degrees, low_pass_weight: self.low_pass_weight }
+    }
+
     /// Number of items.
     pub fn items(&self) -> usize {
         self.degrees.len()

@@ -244,6 +244,7 @@ impl From<sona_engine::Error> for ApiError {
             Error::LostJob(_)
             | Error::NothingToTrain(_)
             | Error::Training(_)
+            | Error::ItemItem(_)
             | Error::Artifact { .. }
             | Error::Shared(_)
             | Error::Store(_) => {

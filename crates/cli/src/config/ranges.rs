@@ -37,10 +37,15 @@ fn sources(config: &Config, found: &mut Vec<String>) {
     let fusion = &config.fusion;
     within(found, "fusion.candidates_per_source", fusion.candidates_per_source, 1..=10_000);
     within(found, "fusion.collaborative", fusion.collaborative, 0.0..=LARGE);
+    within(found, "fusion.item_item", fusion.item_item, 0.0..=LARGE);
     within(found, "fusion.sequence", fusion.sequence, 0.0..=LARGE);
     within(found, "fusion.trending", fusion.trending, 0.0..=LARGE);
     within(found, "fusion.popular", fusion.popular, 0.0..=LARGE);
     within(found, "fusion.context", fusion.context, 0.0..=LARGE);
+    let near = &config.item_item;
+    within(found, "item_item.neighbours", near.neighbours, 0..=1_000_000);
+    within(found, "item_item.components", near.components, 0..=1024);
+    within(found, "item_item.low_pass_weight", near.low_pass_weight, 0.0..=LARGE);
     let s = &config.sequence;
     within(found, "sequence.window", s.window, 1..=1000);
     within(found, "sequence.distance_exponent", s.distance_exponent, 0.0..=10.0);

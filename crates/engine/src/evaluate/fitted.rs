@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use sona_domain::{Clock, Content, ContentId, RequestContext, Source, Timestamp};
-use sona_numeric::als;
 use sona_numeric::interactions::Interactions;
 use sona_numeric::rows::RowSet;
 use sona_numeric::sequence::{self, Transitions};
+use sona_numeric::{als, item_item};
 
 use super::data::{Data, Engagement};
 use super::split::{Case, Split};
@@ -54,10 +54,19 @@ impl Fitted {
             seconds.insert(source, clock.now().seconds_since(from));
         };
         let begun = clock.now();
-        let mut snapshot = Snapshot::untrained();
+        let rows = split.fit.iter().map(|user| user.iter().map(|e| (e.item, e.weight)).collect());
+        let interactions = Interactions::from_rows(data.items.len(), rows)
+            .map_err(|error| Error::Unsuitable(error.to_string()))?;
+        let mut snapshot = Snapshot::without_factors(data.items.len());
         if sources.contains(&Source::Collaborative) {
-            snapshot = factorise(data.items.len(), &split.fit, options)?;
+            snapshot = factorise(&interactions, options)?;
             timed(Source::Collaborative, begun);
+        }
+        let begun = clock.now();
+        if sources.contains(&Source::ItemItem) {
+            let near = item_item::fit(&interactions, &(&options.item_item).into())?;
+            snapshot = snapshot.with_item_item(Some(near));
+            timed(Source::ItemItem, begun);
         }
         let begun = clock.now();
         let sequence: sequence::Options = (&options.sequence).into();
@@ -106,7 +115,7 @@ impl Fitted {
             snapshot: &self.snapshot,
             counts: &self.counts,
             trending: &timeline.trending,
-            taste: &Taste::of(self.snapshot.fold_in(&engaged), recent),
+            taste: &Taste::of(&self.snapshot, &engaged, recent),
             view: &View::default(),
             context: &RequestContext::default(),
             sequence: &self.sequence,
@@ -161,12 +170,9 @@ fn items(user: &[Engagement]) -> Vec<u32> {
     user.iter().map(|engagement| engagement.item).collect()
 }
 
-fn factorise(items: usize, fit: &[Vec<Engagement>], options: &Options) -> Result<Snapshot> {
-    let rows = fit.iter().map(|user| user.iter().map(|e| (e.item, e.weight)).collect());
-    let interactions = Interactions::from_rows(items, rows)
-        .map_err(|error| Error::Unsuitable(error.to_string()))?;
-    let options = options.als.for_matrix(&interactions);
-    let model = als::fit(&interactions, &options, &mut |_| ControlFlow::Continue(()))?;
+fn factorise(interactions: &Interactions, options: &Options) -> Result<Snapshot> {
+    let options = options.als.for_matrix(interactions);
+    let model = als::fit(interactions, &options, &mut |_| ControlFlow::Continue(()))?;
     Ok(Snapshot::of_factors(1, model.items, &options))
 }
 

@@ -13,8 +13,8 @@ use crate::fuse::fuse;
 use crate::options::Fusion;
 
 /// Sources that a data set of pairs can say something about; the circumstances of a request are not in one.
-const SOURCES: [Source; 4] =
-    [Source::Popular, Source::Trending, Source::Sequence, Source::Collaborative];
+const SOURCES: [Source; 5] =
+    [Source::Popular, Source::Trending, Source::Sequence, Source::Collaborative, Source::ItemItem];
 
 /// One model of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,11 +77,16 @@ impl Model {
 impl fmt::Display for Model {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Alone(source) => f.write_str(source.as_str()),
+            Self::Alone(source) => f.write_str(&name(*source)),
             Self::Fused => f.write_str("fused"),
-            Self::FusedWithout(source) => write!(f, "fused-{}", source.as_str()),
+            Self::FusedWithout(source) => write!(f, "fused-{}", name(*source)),
         }
     }
+}
+
+/// A source's name on the command line.
+fn name(source: Source) -> String {
+    source.as_str().replace('_', "-")
 }
 
 impl FromStr for Model {
@@ -104,9 +109,9 @@ mod tests {
 
     #[test]
     fn names_are_read_back() {
-        for name in ["popular", "collaborative", "fused", "fused-sequence"] {
+        for name in ["popular", "collaborative", "item-item", "fused", "fused-item-item"] {
             assert_eq!(name.parse::<Model>().unwrap().to_string(), name);
         }
-        assert!("als".parse::<Model>().unwrap_err().contains("collaborative, fused,"));
+        assert!("als".parse::<Model>().unwrap_err().contains("collaborative, item-item, fused,"));
     }
 }

@@ -33,6 +33,8 @@ pub(crate) struct UserState {
 pub(crate) struct Taste {
     /// The user's factors; empty without model or history.
     pub(crate) vector: Vec<f32>,
+    /// All engaged titles, by row.
+    pub(crate) engaged: Vec<u32>,
     /// The latest engaged titles, newest first.
     pub(crate) recent: Vec<u32>,
     model_version: Option<i64>,
@@ -40,9 +42,15 @@ pub(crate) struct Taste {
 }
 
 impl Taste {
-    /// The taste of somebody who is only a history: `recent` newest first.
-    pub(crate) fn of(vector: Vec<f32>, recent: Vec<u32>) -> Self {
-        Self { vector, recent, model_version: None, through: Cursor::default() }
+    /// The taste of somebody who is only a history: `engaged` by row, `recent` newest first.
+    pub(crate) fn of(snapshot: &Snapshot, engaged: &[(u32, f32)], recent: Vec<u32>) -> Self {
+        Self {
+            vector: snapshot.fold_in(engaged),
+            engaged: engaged.iter().map(|(row, _)| *row).collect(),
+            recent,
+            model_version: None,
+            through: Cursor::default(),
+        }
     }
 }
 
@@ -181,8 +189,10 @@ impl User {
                 taste.clone()
             }
             _ => {
+                let engaged = state.history.engaged();
                 let taste = Arc::new(Taste {
-                    vector: snapshot.fold_in(&state.history.engaged()),
+                    vector: snapshot.fold_in(&engaged),
+                    engaged: engaged.into_iter().map(|(row, _)| row).collect(),
                     recent: state.history.recent(RECENT),
                     model_version: version,
                     through: state.through,

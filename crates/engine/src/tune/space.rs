@@ -183,6 +183,7 @@ const TRENDING: &[Parameter] = &[
 
 const FUSED: &[Parameter] = &[
     parameter!("fusion.collaborative", Range::Linear(0.0, 1.0), fusion.collaborative as f32),
+    parameter!("fusion.item_item", Range::Linear(0.0, 1.0), fusion.item_item as f32),
     parameter!("fusion.sequence", Range::Linear(0.0, 1.0), fusion.sequence as f32),
     parameter!("fusion.trending", Range::Linear(0.0, 1.0), fusion.trending as f32),
     parameter!("fusion.popular", Range::Linear(0.0, 1.0), fusion.popular as f32),

@@ -23,6 +23,10 @@ impl Neighbours {
                 |(sums, touched), item| row(graph, item, most, sums, touched),
             )
             .collect();
+        Self::from_rows(rows)
+    }
+
+    fn from_rows(rows: Vec<Vec<(u32, f32)>>) -> Self {
         let mut this = Self { starts: vec![0], ..Self::default() };
         for row in rows {
             this.items.extend(row.iter().map(|(item, _)| item));
@@ -30,6 +34,54 @@ impl Neighbours {
             this.starts.push(this.items.len());
         }
         this
+    }
+
+    /// Row `i` as row `rows[i]`, neighbours likewise.
+    pub(super) fn moved(&self, rows: &[u32], items: usize) -> Self {
+        let mut moved = vec![Vec::new(); items];
+        for (from, to) in rows.iter().enumerate() {
+            let mut row: Vec<_> = self
+                .of(from as u32)
+                .map(|(neighbour, weight)| (rows[neighbour as usize], weight))
+                .collect();
+            row.sort_unstable_by_key(|(neighbour, _)| *neighbour);
+            assert!(moved[*to as usize].is_empty(), "row {to} is named twice");
+            moved[*to as usize] = row;
+        }
+        Self::from_rows(moved)
+    }
+
+    pub(super) fn to_arrays(&self) -> (Vec<u64>, Vec<u32>, Vec<f32>) {
+        let starts = self.starts.iter().map(|start| *start as u64).collect();
+        (starts, self.items.clone(), self.weights.clone())
+    }
+
+    pub(super) fn from_arrays(
+        starts: &[u64],
+        items: Vec<u32>,
+        weights: Vec<f32>,
+    ) -> Result<Self, &'static str> {
+        if items.len() != weights.len() {
+            return Err("neighbours and weights differ in length");
+        }
+        let whole = starts.first() == Some(&0) && starts.last() == Some(&(items.len() as u64));
+        if !whole || !starts.is_sorted() {
+            return Err("starts do not rise from 0 to the number of neighbours");
+        }
+        if !weights.iter().all(|weight| weight.is_finite() && *weight > 0.0) {
+            return Err("a weight is not finite and above 0");
+        }
+        let rows = starts.len() - 1;
+        for (row, bounds) in starts.windows(2).enumerate() {
+            let row_items = &items[bounds[0] as usize..bounds[1] as usize];
+            let ascending = row_items.is_sorted_by(|a, b| a < b);
+            let in_range = row_items.last().is_none_or(|last| (*last as usize) < rows);
+            if !ascending || !in_range || row_items.binary_search(&(row as u32)).is_ok() {
+                return Err("neighbours are not ascending rows other than the row itself");
+            }
+        }
+        let starts = starts.iter().map(|start| *start as usize).collect();
+        Ok(Self { starts, items, weights })
     }
 
     /// Stored entries.

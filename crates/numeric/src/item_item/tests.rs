@@ -115,6 +115,40 @@ fn threads_do_not_matter_and_the_seed_hardly() {
 }
 
 #[test]
+fn parts_are_read_back_and_broken_ones_refused() {
+    let options = Options { components: 4, neighbours: 6, ..Options::default() };
+    let model = fit(&world(60, 20, 4), &options).unwrap();
+    let parts = model.to_parts();
+    assert_eq!(Model::from_parts(parts.clone()), Ok(model));
+    let broken = |break_it: &dyn Fn(&mut Parts)| {
+        let mut parts = parts.clone();
+        break_it(&mut parts);
+        Model::from_parts(parts).unwrap_err()
+    };
+    assert!(broken(&|p| p.weights[3] = f32::NAN).contains("a weight is not finite"));
+    assert!(broken(&|p| p.factors.as_mut_slice()[0] = f32::INFINITY).contains("not finite"));
+    assert!(broken(&|p| p.neighbours.swap(0, 1)).contains("ascending"));
+    assert!(broken(&|p| p.neighbours[5] = 20).contains("ascending"));
+    assert!(broken(&|p| p.starts[1] = 1 << 40).contains("starts do not rise"));
+    assert!(broken(&|p| p.weights.truncate(4)).contains("differ in length"));
+    assert!(broken(&|p| p.degrees.truncate(4)).contains("differ in length"));
+}
+
+#[test]
+fn moving_rows_moves_scores() {
+    let options = Options { components: 4, neighbours: 6, ..Options::default() };
+    let model = fit(&world(60, 20, 4), &options).unwrap();
+    let rows: Vec<u32> = (0..20).map(|row| (row * 7 + 3) % 25).collect();
+    let moved = model.moved(&rows, 25);
+    let before = scores(&model, &[1, 5, 6]);
+    let after = scores(&moved, &[rows[1], rows[5], rows[6]]);
+    assert_eq!(after.len(), 25);
+    for (item, row) in rows.iter().enumerate() {
+        assert!((before[item] - after[*row as usize]).abs() < 1e-6);
+    }
+}
+
+#[test]
 fn what_cannot_be_fitted_is_said() {
     let nothing = Interactions::from_rows(3, vec![vec![]]).unwrap();
     assert_eq!(fit(&nothing, &Options::default()), Err(Error::NoInteractions));
