@@ -1,0 +1,41 @@
+//! The file formats data enters and leaves by. No database, no clock, no knowledge of what is in the catalogue.
+//!
+//! [`recognise()`] looks at a file or a folder and answers a [`Dataset`]: the layout's name for people and one
+//! [`Source`] per file, which says what is in it (events, catalogue entries, item attributes) and how it is written.
+//! [`Source::rows`] streams it: good rows as [`Row`], bad ones as [`Rejected`] with line, column and reason, one
+//! after the other and in bounded memory, however large or broken the file is.
+//!
+//! | module | what is in it |
+//! |---|---|
+//! | [`recognise`] | which layout a path has, and the layouts |
+//! | [`options`] | what the caller knows better |
+//! | [`field`] | the columns and the names they go by |
+//! | [`row`] | what is read |
+//!
+//! Whether a file is compressed (gzip, Zstandard) is seen from its first bytes, never from its name.
+
+mod attributes;
+mod cells;
+mod entry;
+mod error;
+mod interaction;
+mod jsonl;
+mod lines;
+mod open;
+mod parquet;
+mod separated;
+mod sequences;
+mod source;
+mod time;
+
+pub mod field;
+pub mod options;
+pub mod recognise;
+pub mod row;
+
+pub use error::Error;
+pub use field::Field;
+pub use options::{Delimiter, FileFormat, Options, TimeUnit};
+pub use recognise::{Dataset, recognise};
+pub use row::{EventRow, ItemAttributes, Rejected, Row};
+pub use source::{Contents, Rows, Source, Split};
