@@ -2,6 +2,8 @@
 
 pub(crate) mod demo;
 pub(crate) mod doctor;
+pub(crate) mod export;
+pub(crate) mod import;
 pub(crate) mod migrate;
 pub(crate) mod recommend;
 pub(crate) mod serve;

@@ -5,6 +5,7 @@ mod commands;
 mod config;
 mod crash;
 mod demo;
+mod import;
 mod prepared;
 mod process;
 mod readme;
