@@ -7,7 +7,7 @@
 //!
 //! | module | what is in it |
 //! |---|---|
-//! | [`recognise`] | which layout a path has, and the layouts |
+//! | [`mod@recognise`] | which layout a path has, and the layouts |
 //! | [`options`] | what the caller knows better |
 //! | [`field`] | the columns and the names they go by |
 //! | [`row`] | what is read |
