@@ -3,7 +3,7 @@
 //! [`recognise()`] looks at a file or a folder and answers a [`Dataset`]: the layout's name for people and one
 //! [`Source`] per file, which says what is in it (events, catalogue entries, item attributes) and how it is written.
 //! [`Source::rows`] streams it: good rows as [`Row`], bad ones as [`Rejected`] with line, column and reason, one
-//! after the other and in bounded memory, however large or broken the file is. [`write`] is the way back.
+//! after the other and in bounded memory, however large or broken the file is. [`mod@write`] is the way back.
 //!
 //! | module | what is in it |
 //! |---|---|
@@ -12,7 +12,7 @@
 //! | [`field`] | the columns and the names they go by |
 //! | [`row`] | what is read |
 //! | [`rejects`] | the file of bad rows |
-//! | [`write`] | what is written |
+//! | [`mod@write`] | what is written |
 //!
 //! Whether a file is compressed (gzip, Zstandard) is seen from its first bytes, never from its name.
 
