@@ -3,6 +3,8 @@
 pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod evaluate;
+pub(crate) mod export;
+pub(crate) mod import;
 pub(crate) mod keys;
 pub(crate) mod migrate;
 pub(crate) mod recommend;

@@ -14,8 +14,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    demo as demo_command, doctor, evaluate, keys, migrate, recommend, serve, similar, token, train,
-    tune,
+    demo as demo_command, doctor, evaluate, export, import, keys, migrate, recommend, serve,
+    similar, token, train, tune,
 };
 use crate::output::Exit;
 
@@ -31,7 +31,7 @@ Try it:
 Exit codes:
   0  done
   1  failed; the message says why
-  2  the command line or the configuration is wrong
+  2  the command line or the configuration is wrong, or rows of an import were rejected
   3  no such user, content or API key
   4  training finished, but its model was rejected"
 )]
@@ -50,6 +50,10 @@ enum Command {
     Demo(demo_command::Args),
     /// Serve the HTTP API; trains anew as configured.
     Serve(serve::Args),
+    /// Import a catalogue and events from a file or a folder.
+    Import(import::Args),
+    /// Write the catalogue and the event log as files.
+    Export(export::Args),
     /// Train a model on the event log and make it the current one.
     Train(train::Args),
     /// Print a user's list and the reasons for it.
@@ -88,6 +92,8 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
     match cli.command {
         Command::Demo(args) => demo_command::run(config, &args).await,
         Command::Serve(args) => serve::run(config, &args).await,
+        Command::Import(args) => import::run(config, &args).await,
+        Command::Export(args) => export::run(config, &args).await,
         Command::Train(args) => train::run(&config, &args).await,
         Command::Recommend(args) => recommend::run(&config, &args).await,
         Command::Similar(args) => similar::run(&config, &args).await,

@@ -15,6 +15,8 @@ pub(crate) enum Exit {
     Done,
     /// Something was found wrong and printed.
     Failed,
+    /// Rows of an import were rejected.
+    RowsRejected,
     /// No such user, content or API key.
     NotFound,
     /// The trained model was rejected.
@@ -26,6 +28,7 @@ impl From<Exit> for ExitCode {
         Self::from(match exit {
             Exit::Done => 0,
             Exit::Failed => 1,
+            Exit::RowsRejected => 2,
             Exit::NotFound => 3,
             Exit::Rejected => 4,
         })

@@ -9,11 +9,14 @@
 //! ```text
 //! recommend ─▶ gate ─▶ candidates/* ─▶ fuse ─▶ reasons        train ─▶ dataset ─▶ ALS ─▶ artifact ─▶ model
 //! track ─▶ log (commit, apply) ─▶ live/{users,counts,trending}
+//! import, export ─▶ store (no live state: whoever serves follows the log)
 //! ```
 
 pub mod artifact;
 pub mod error;
 pub mod evaluate;
+pub mod export;
+pub mod import;
 pub mod options;
 pub mod recommend;
 pub mod train;

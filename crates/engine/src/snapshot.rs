@@ -28,7 +28,8 @@ impl Snapshot {
 
     /// A model that knows `rows` rows and nothing of them.
     pub(crate) fn without_factors(rows: usize) -> Self {
-        Self::of_factors(0, Matrix::zeros(rows, 1), &als::Options::default())
+        let options = als::Options { factors: 1, ..als::Options::default() };
+        Self::of_factors(0, Matrix::zeros(rows, 1), &options)
     }
 
     /// `artifact` as version `version`, its items moved to the catalogue's rows.

@@ -67,9 +67,9 @@ impl Entry {
         Ok(())
     }
 
-    /// The entry. Without a title column it is called by its id; a title such as `Heat (1995)` gives the year if
-    /// nothing else does.
-    pub(crate) fn finish(mut self) -> Result<Content, Problem> {
+    /// The entry. Without a title column it is called by its id; with `dated_titles` a title such as `Heat (1995)`
+    /// gives the year.
+    pub(crate) fn finish(mut self, dated_titles: bool) -> Result<Content, Problem> {
         let (themes, credits) =
             (std::mem::take(&mut self.themes), std::mem::take(&mut self.credits));
         if !themes.is_empty() {
@@ -83,7 +83,7 @@ impl Entry {
         {
             self.put("title", id);
         }
-        if !self.fields.contains_key("year")
+        if dated_titles
             && let Some((title, year)) =
                 self.fields.get("title").and_then(Value::as_str).and_then(dated_title)
         {
@@ -162,7 +162,7 @@ mod tests {
         for (field, text) in cells {
             entry.set(*field, text, None)?;
         }
-        entry.finish().map_err(|problem| format!("{:?}: {}", problem.column, problem.reason))
+        entry.finish(true).map_err(|problem| format!("{:?}: {}", problem.column, problem.reason))
     }
 
     #[test]

@@ -3,14 +3,16 @@
 //! [`recognise()`] looks at a file or a folder and answers a [`Dataset`]: the layout's name for people and one
 //! [`Source`] per file, which says what is in it (events, catalogue entries, item attributes) and how it is written.
 //! [`Source::rows`] streams it: good rows as [`Row`], bad ones as [`Rejected`] with line, column and reason, one
-//! after the other and in bounded memory, however large or broken the file is.
+//! after the other and in bounded memory, however large or broken the file is. [`mod@write`] is the way back.
 //!
 //! | module | what is in it |
 //! |---|---|
-//! | [`recognise`] | which layout a path has, and the layouts |
+//! | [`mod@recognise`] | which layout a path has, and the layouts |
 //! | [`options`] | what the caller knows better |
 //! | [`field`] | the columns and the names they go by |
 //! | [`row`] | what is read |
+//! | [`rejects`] | the file of bad rows |
+//! | [`mod@write`] | what is written |
 //!
 //! Whether a file is compressed (gzip, Zstandard) is seen from its first bytes, never from its name.
 
@@ -31,12 +33,15 @@ mod time;
 pub mod field;
 pub mod options;
 pub mod recognise;
+pub mod rejects;
 pub mod row;
+pub mod write;
 
 pub use error::Error;
 pub use field::Field;
 pub use open::{Input, open};
 pub use options::{Delimiter, FileFormat, Options, TimeUnit};
 pub use recognise::{Dataset, recognise};
+pub use rejects::Rejects;
 pub use row::{EventRow, ItemAttributes, Rejected, Row};
 pub use source::{Contents, Rows, Source, Split};

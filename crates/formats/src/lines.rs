@@ -16,7 +16,7 @@ pub(crate) struct Lines {
 /// How a line was read.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Line {
-    /// It is in the buffer, without its end.
+    /// It is in the buffer, without its line feed.
     Whole,
     /// Its beginning is in the buffer; it is longer than [`MAX_LINE`].
     TooLong,
@@ -62,9 +62,6 @@ impl Lines {
             self.input.consume(used);
             if end.is_some() {
                 self.number += 1;
-                if line.last() == Some(&b'\r') {
-                    line.pop();
-                }
                 return Ok(Some(kept));
             }
         }
@@ -89,7 +86,7 @@ mod tests {
     fn the_last_line_needs_no_end() {
         for chunk in 1..9 {
             let expect = [(1, b"a".to_vec()), (2, Vec::new()), (3, b"bc".to_vec())];
-            assert_eq!(lines(b"a\r\n\nbc", chunk), expect);
+            assert_eq!(lines(b"a\n\nbc", chunk), expect);
             assert_eq!(lines(b"a\n\nbc\n", chunk), expect);
             assert_eq!(lines(b"", chunk), []);
         }

@@ -12,7 +12,7 @@ use crate::row::{Problem, Rejected};
 use crate::source::{Binding, Reader, Shape, Source, Step, broken};
 
 /// How far, in bytes, a quoted cell may go on over further lines.
-const MAX_CONTINUATION: usize = 64 * 1024;
+const MAX_CONTINUATION: usize = 128 * 1024;
 
 /// A line that was read ahead.
 struct Ahead {
@@ -78,11 +78,11 @@ impl Separated {
     /// Splits the row in `raw`, going on over further lines while a quote is open.
     fn split(&mut self) -> Result<(), Problem> {
         if !self.quoted {
-            let text = decode(&self.raw, self.latin1)?;
+            let text = decode(without_return(&self.raw), self.latin1)?;
             self.cells.split_plain(&text, self.delimiter.as_str());
             return Ok(());
         }
-        let text = decode(&self.raw, self.latin1)?;
+        let text = decode(without_return(&self.raw), self.latin1)?;
         match self.cells.split_quoted(&text, self.delimiter.as_str())? {
             Ending::Whole => Ok(()),
             Ending::OpenQuote => self.split_continued(),
@@ -106,7 +106,7 @@ impl Separated {
                 continue;
             }
             // What goes wrong from here on is not this row's: it is met again where it stands.
-            let Ok(text) = decode(&whole, self.latin1) else { break };
+            let Ok(text) = decode(without_return(&whole), self.latin1) else { break };
             match self.cells.split_quoted(&text, self.delimiter.as_str()) {
                 Ok(Ending::OpenQuote) => continue,
                 Ok(Ending::Whole) if self.cells.len() == self.binding.columns.len() => {}
@@ -162,7 +162,7 @@ impl Reader for Separated {
                 Ok(Some(Line::TooLong)) => {
                     return Step::Rejected(self.reject(Problem::row(too_long())));
                 }
-                Ok(Some(Line::Whole)) if self.raw.is_empty() => {}
+                Ok(Some(Line::Whole)) if without_return(&self.raw).is_empty() => {}
                 Ok(Some(Line::Whole)) => {
                     return match self.row() {
                         Ok(row) => Step::Row(row),
@@ -176,6 +176,11 @@ impl Reader for Separated {
     fn reject(&self, problem: Problem) -> Rejected {
         problem.at(self.number, &self.raw)
     }
+}
+
+/// A line without the carriage return some systems put before the line feed.
+fn without_return(line: &[u8]) -> &[u8] {
+    line.strip_suffix(b"\r").unwrap_or(line)
 }
 
 /// What to say about a line of more than [`MAX_LINE`] bytes.

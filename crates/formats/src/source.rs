@@ -213,12 +213,17 @@ pub(crate) struct Binding {
     pub(crate) contents: Contents,
     pub(crate) columns: Vec<Column>,
     unit: Option<TimeUnit>,
+    /// Titles carry the year, because nothing else in the file does (MovieLens).
+    dated_titles: bool,
 }
 
 impl Binding {
     fn new(source: &Source) -> Self {
         let columns = source.columns.clone();
-        Self { contents: source.contents, columns, unit: source.time_unit }
+        // A file with Sona's own content types has titles as they are.
+        let dated = |field| matches!(field, Field::Year | Field::ContentType);
+        let dated_titles = !columns.iter().filter_map(|column| column.field).any(dated);
+        Self { contents: source.contents, columns, unit: source.time_unit, dated_titles }
     }
 
     /// The row with these cells: for each its column's name, its field and its text.
@@ -238,6 +243,6 @@ impl Binding {
         for (name, field, text) in cells {
             entry.set(field, text, self.unit).map_err(|reason| at(name, reason))?;
         }
-        Ok(Row::Content(Box::new(entry.finish()?)))
+        Ok(Row::Content(Box::new(entry.finish(self.dated_titles)?)))
     }
 }

@@ -76,6 +76,12 @@ pub(crate) fn last_of_each(content: &[Content]) -> Vec<&Content> {
     last
 }
 
+/// The entries whose ids are not in `taken`, each id once.
+pub(crate) fn missing<'c>(content: &'c [Content], taken: &[String]) -> Vec<&'c Content> {
+    let mut seen: HashSet<&str> = taken.iter().map(String::as_str).collect();
+    content.iter().filter(|entry| seen.insert(entry.content_id.as_str())).collect()
+}
+
 /// A row of `content`. Lists are JSON text.
 #[derive(sqlx::FromRow)]
 pub(crate) struct ContentRow {

@@ -6,6 +6,7 @@
 
 mod content;
 mod events;
+mod imports;
 mod jobs;
 mod keys;
 mod models;

@@ -5,6 +5,7 @@
 
 mod content;
 mod events;
+mod imports;
 mod jobs;
 mod keys;
 mod models;

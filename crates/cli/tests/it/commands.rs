@@ -12,6 +12,8 @@ fn help() {
         "",
         "demo",
         "serve",
+        "import",
+        "export",
         "train",
         "recommend",
         "similar",

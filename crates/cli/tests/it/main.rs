@@ -7,6 +7,7 @@ mod crash;
 mod demo;
 mod evaluate;
 mod identity;
+mod import;
 mod prepared;
 mod process;
 mod readme;

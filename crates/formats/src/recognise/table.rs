@@ -188,7 +188,12 @@ pub(super) fn check_mapping(
     }
     let columns = || sources.iter().flat_map(|source| &source.columns);
     for (field, name) in &options.columns {
-        if !columns().any(|column| column.field == Some(*field)) {
+        let named = |column: &Column| column.name == *name || untyped(&column.name) == name;
+        let placed = |source: &Source| {
+            let place = name.parse::<usize>().ok().and_then(|number| number.checked_sub(1));
+            place.is_some_and(|place| place < source.columns.len())
+        };
+        if !columns().any(named) && !sources.iter().any(placed) {
             let names: Vec<_> = columns().map(|column| column.name.as_str()).collect();
             let detail =
                 format!("there is no column {name:?} for {field}; there are {}", names.join(", "));

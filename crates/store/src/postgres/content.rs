@@ -5,7 +5,9 @@ use sona_domain::{Content, ContentId, Timestamp};
 use sqlx::PgConnection;
 
 use super::{PostgresStore, locked_head, set_head};
-use crate::content::{Catalogue, ContentChange, ContentRow, Revision, check, last_of_each};
+use crate::content::{
+    Catalogue, ContentChange, ContentRow, Revision, check, last_of_each, missing,
+};
 use crate::error::Result;
 use crate::row::{json_text, sql_limit};
 
@@ -47,15 +49,8 @@ impl Catalogue for PostgresStore {
     async fn put_content(&self, content: &[Content], now: Timestamp) -> Result<Revision> {
         content.iter().try_for_each(check)?;
         let mut transaction = self.begin().await?;
-        let mut revision = locked_head(&mut transaction, LOG).await?;
-        if content.is_empty() {
-            return Ok(Revision(revision));
-        }
-        for chunk in last_of_each(content).chunks(CHUNK) {
-            put(&mut transaction, chunk, revision + 1, now).await?;
-            revision += chunk.len() as i64;
-        }
-        set_head(&mut transaction, LOG, revision).await?;
+        put_all(&mut transaction, content, now).await?;
+        let revision = locked_head(&mut transaction, LOG).await?;
         transaction.commit().await?;
         Ok(Revision(revision))
     }
@@ -104,6 +99,56 @@ impl Catalogue for PostgresStore {
         .await?;
         rows.into_iter().map(ContentRow::read).collect()
     }
+}
+
+/// Writes entries, of those with the same id the last, and answers how many.
+pub(super) async fn put_all(
+    connection: &mut PgConnection,
+    content: &[Content],
+    now: Timestamp,
+) -> Result<u64> {
+    if content.is_empty() {
+        return Ok(0);
+    }
+    let head = locked_head(connection, LOG).await?;
+    write(connection, &last_of_each(content), head, now).await
+}
+
+/// Writes those entries whose ids the catalogue does not have, and answers how many.
+pub(super) async fn add_missing(
+    connection: &mut PgConnection,
+    content: &[Content],
+    now: Timestamp,
+) -> Result<u64> {
+    if content.is_empty() {
+        return Ok(0);
+    }
+    // The lock first: what is taken is read after everyone before has committed.
+    let head = locked_head(connection, LOG).await?;
+    let ids: Vec<_> = content.iter().map(|entry| entry.content_id.as_str()).collect();
+    let taken: Vec<String> = sqlx::query_scalar(
+        "SELECT content_id FROM content WHERE content_id = ANY ($1) AND NOT deleted",
+    )
+    .bind(ids)
+    .fetch_all(&mut *connection)
+    .await?;
+    write(connection, &missing(content, &taken), head, now).await
+}
+
+/// Writes entries, whose ids are distinct, after `head`, which the caller holds.
+async fn write(
+    connection: &mut PgConnection,
+    entries: &[&Content],
+    head: i64,
+    now: Timestamp,
+) -> Result<u64> {
+    let mut revision = head;
+    for chunk in entries.chunks(CHUNK) {
+        put(connection, chunk, revision + 1, now).await?;
+        revision += chunk.len() as i64;
+    }
+    set_head(connection, LOG, revision).await?;
+    Ok(entries.len() as u64)
 }
 
 /// Writes entries, whose ids are distinct, over what is there, which may be tombstones. The first gets

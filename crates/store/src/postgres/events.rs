@@ -1,5 +1,7 @@
 //! The event log in PostgreSQL.
 
+use std::fmt::Write;
+
 use async_trait::async_trait;
 use sona_domain::{Cursor, Event, LoggedEvent, Timestamp, UserId};
 use sqlx::PgConnection;
@@ -13,6 +15,12 @@ use crate::row::sql_limit;
 
 pub(super) const LOG: &str = "viewing_events";
 
+/// From so many events on they are sent as `COPY`, which the server takes in faster than rows of a statement.
+const COPIED: usize = 1_000;
+
+/// Bytes of `COPY` sent at once.
+const COPY_BYTES: usize = 1 << 20;
+
 #[async_trait]
 impl Events for PostgresStore {
     async fn append(&self, events: &[Event], now: Timestamp) -> Result<Vec<AppendOutcome>> {
@@ -20,27 +28,9 @@ impl Events for PostgresStore {
             return Ok(Vec::new());
         }
         check(events)?;
-        let ids: Vec<_> = events.iter().map(|event| event.event_id.as_str()).collect();
         let mut transaction = self.begin().await?;
-        // The lock first: what is known is read after everyone before has committed.
-        let head = Cursor(locked_head(&mut transaction, LOG).await?);
-        let known: Vec<String> =
-            sqlx::query_scalar("SELECT event_id FROM viewing_events WHERE event_id = ANY ($1)")
-                .bind(ids)
-                .fetch_all(&mut *transaction)
-                .await?;
-        let placed = Placement::new(events, &known, head);
+        let placed = append(&mut transaction, events, now).await?;
         if !placed.fresh.is_empty() {
-            sqlx::query(
-                "INSERT INTO users (user_id, created_at) SELECT user_id, $2 FROM unnest($1) AS user_id
-                 ON CONFLICT (user_id) DO NOTHING",
-            )
-            .bind(placed.users())
-            .bind(now.as_micros())
-            .execute(&mut *transaction)
-            .await?;
-            insert(&mut transaction, &placed.fresh).await?;
-            set_head(&mut transaction, LOG, placed.head.0).await?;
             transaction.commit().await?;
         }
         Ok(placed.outcomes)
@@ -103,6 +93,41 @@ impl Events for PostgresStore {
     }
 }
 
+/// Appends within a transaction, which holds the log's head from here on.
+pub(super) async fn append<'e>(
+    connection: &mut PgConnection,
+    events: &'e [Event],
+    now: Timestamp,
+) -> Result<Placement<'e>> {
+    let ids: Vec<_> = events.iter().map(|event| event.event_id.as_str()).collect();
+    // The lock first: what is known is read after everyone before has committed.
+    let head = Cursor(locked_head(connection, LOG).await?);
+    let known: Vec<String> =
+        sqlx::query_scalar("SELECT event_id FROM viewing_events WHERE event_id = ANY ($1)")
+            .bind(ids)
+            .fetch_all(&mut *connection)
+            .await?;
+    let placed = Placement::new(events, &known, head);
+    if placed.fresh.is_empty() {
+        return Ok(placed);
+    }
+    sqlx::query(
+        "INSERT INTO users (user_id, created_at) SELECT user_id, $2 FROM unnest($1) AS user_id
+         ON CONFLICT (user_id) DO NOTHING",
+    )
+    .bind(placed.users())
+    .bind(now.as_micros())
+    .execute(&mut *connection)
+    .await?;
+    if placed.fresh.len() < COPIED {
+        insert(connection, &placed.fresh).await?;
+    } else {
+        copy(connection, &placed.fresh).await?;
+    }
+    set_head(connection, LOG, placed.head.0).await?;
+    Ok(placed)
+}
+
 async fn insert(connection: &mut PgConnection, events: &[(Cursor, &Event)]) -> Result<()> {
     fn column<'e, T>(events: &'e [(Cursor, &'e Event)], value: impl Fn(&'e Event) -> T) -> Vec<T> {
         events.iter().map(|(_, event)| value(event)).collect()
@@ -127,4 +152,64 @@ async fn insert(connection: &mut PgConnection, events: &[(Cursor, &Event)]) -> R
     .execute(connection)
     .await?;
     Ok(())
+}
+
+/// Writes events through `COPY`, in its text format.
+async fn copy(connection: &mut PgConnection, events: &[(Cursor, &Event)]) -> Result<()> {
+    let statement = concat!("COPY viewing_events (", event_columns!(), ") FROM STDIN");
+    let mut copy = connection.copy_in_raw(statement).await?;
+    let mut text = String::with_capacity(COPY_BYTES + 8192);
+    for (cursor, event) in events {
+        copy_line(&mut text, *cursor, event);
+        if text.len() >= COPY_BYTES {
+            copy.send(text.as_bytes()).await?;
+            text.clear();
+        }
+    }
+    copy.send(text.as_bytes()).await?;
+    copy.finish().await?;
+    Ok(())
+}
+
+/// One line of `COPY`: cells between tabs, `\N` for what is absent.
+fn copy_line(text: &mut String, cursor: Cursor, event: &Event) {
+    // Writing to a string cannot fail.
+    let _ = write!(text, "{}\t", cursor.0);
+    for id in [
+        event.event_id.as_str(),
+        event.user_id.as_str(),
+        event.content_id.as_str(),
+        event.event_type.as_str(),
+    ] {
+        copy_text(text, id);
+        text.push('\t');
+    }
+    for number in [event.completion_rate, event.rating] {
+        let _ = match number {
+            Some(number) => write!(text, "{number}\t"),
+            None => write!(text, "\\N\t"),
+        };
+    }
+    let _ = write!(text, "{}\t{}\t", event.is_rewatch, event.dismissed);
+    match context_text(event) {
+        Some(context) => copy_text(text, &context),
+        None => text.push_str("\\N"),
+    }
+    let _ = writeln!(text, "\t{}", event.timestamp.as_micros());
+}
+
+/// A text with what `COPY` gives a meaning written as `COPY` wants it.
+fn copy_text(out: &mut String, text: &str) {
+    if !text.contains(['\\', '\t', '\n', '\r']) {
+        return out.push_str(text);
+    }
+    for c in text.chars() {
+        match c {
+            '\\' => out.push_str("\\\\"),
+            '\t' => out.push_str("\\t"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            other => out.push(other),
+        }
+    }
 }

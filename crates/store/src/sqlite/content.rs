@@ -5,7 +5,9 @@ use sona_domain::{Content, ContentId, Timestamp};
 use sqlx::SqliteConnection;
 
 use super::{SqliteStore, head, set_head};
-use crate::content::{Catalogue, ContentChange, ContentRow, Revision, check, last_of_each};
+use crate::content::{
+    Catalogue, ContentChange, ContentRow, Revision, check, last_of_each, missing,
+};
 use crate::error::Result;
 use crate::row::{json_text, sql_limit};
 
@@ -43,15 +45,10 @@ impl Catalogue for SqliteStore {
     async fn put_content(&self, content: &[Content], now: Timestamp) -> Result<Revision> {
         content.iter().try_for_each(check)?;
         let mut transaction = self.write().await?;
-        let mut revision = head(&mut transaction, LOG).await?;
-        if content.is_empty() {
-            return Ok(Revision(revision));
+        if !content.is_empty() {
+            put_all(&mut transaction, content, now).await?;
         }
-        for entry in last_of_each(content) {
-            revision += 1;
-            put(&mut transaction, entry, revision, now).await?;
-        }
-        set_head(&mut transaction, LOG, revision).await?;
+        let revision = head(&mut transaction, LOG).await?;
         transaction.commit().await?;
         Ok(Revision(revision))
     }
@@ -100,6 +97,52 @@ impl Catalogue for SqliteStore {
         .await?;
         rows.into_iter().map(ContentRow::read).collect()
     }
+}
+
+/// Writes entries, of those with the same id the last, and answers how many. The transaction holds the write lock.
+pub(super) async fn put_all(
+    connection: &mut SqliteConnection,
+    content: &[Content],
+    now: Timestamp,
+) -> Result<u64> {
+    write(connection, &last_of_each(content), now).await
+}
+
+/// Writes those entries whose ids the catalogue does not have, and answers how many.
+pub(super) async fn add_missing(
+    connection: &mut SqliteConnection,
+    content: &[Content],
+    now: Timestamp,
+) -> Result<u64> {
+    if content.is_empty() {
+        return Ok(0);
+    }
+    let ids: Vec<_> = content.iter().map(|entry| entry.content_id.as_str()).collect();
+    let taken: Vec<String> = sqlx::query_scalar(
+        "SELECT content_id FROM content
+         WHERE content_id IN (SELECT value FROM json_each(?1)) AND NOT deleted",
+    )
+    .bind(json_text(&ids))
+    .fetch_all(&mut *connection)
+    .await?;
+    write(connection, &missing(content, &taken), now).await
+}
+
+async fn write(
+    connection: &mut SqliteConnection,
+    entries: &[&Content],
+    now: Timestamp,
+) -> Result<u64> {
+    if entries.is_empty() {
+        return Ok(0);
+    }
+    let mut revision = head(connection, LOG).await?;
+    for entry in entries {
+        revision += 1;
+        put(connection, entry, revision, now).await?;
+    }
+    set_head(connection, LOG, revision).await?;
+    Ok(entries.len() as u64)
 }
 
 /// Writes an entry over what is there, which may be its tombstone.

@@ -34,26 +34,9 @@ impl Events for SqliteStore {
             return Ok(Vec::new());
         }
         check(events)?;
-        let ids: Vec<_> = events.iter().map(|event| event.event_id.as_str()).collect();
         let mut transaction = self.write().await?;
-        let known: Vec<String> = sqlx::query_scalar(
-            "SELECT event_id FROM viewing_events WHERE event_id IN (SELECT value FROM json_each(?1))",
-        )
-        .bind(json_text(&ids))
-        .fetch_all(&mut *transaction)
-        .await?;
-        let placed = Placement::new(events, &known, Cursor(head(&mut transaction, LOG).await?));
+        let placed = append(&mut transaction, events, now).await?;
         if !placed.fresh.is_empty() {
-            sqlx::query(
-                "INSERT INTO users (user_id, created_at) SELECT value, ?2 FROM json_each(?1) WHERE TRUE
-                 ON CONFLICT (user_id) DO NOTHING",
-            )
-            .bind(json_text(&placed.users()))
-            .bind(now.as_micros())
-            .execute(&mut *transaction)
-            .await?;
-            insert(&mut transaction, &placed.fresh).await?;
-            set_head(&mut transaction, LOG, placed.head.0).await?;
             transaction.commit().await?;
         }
         Ok(placed.outcomes)
@@ -111,6 +94,36 @@ impl Events for SqliteStore {
         .await?;
         HistoryRow::read_all(rows, users.len())
     }
+}
+
+/// Appends within a transaction, which holds the write lock.
+pub(super) async fn append<'e>(
+    connection: &mut SqliteConnection,
+    events: &'e [Event],
+    now: Timestamp,
+) -> Result<Placement<'e>> {
+    let ids: Vec<_> = events.iter().map(|event| event.event_id.as_str()).collect();
+    let known: Vec<String> = sqlx::query_scalar(
+        "SELECT event_id FROM viewing_events WHERE event_id IN (SELECT value FROM json_each(?1))",
+    )
+    .bind(json_text(&ids))
+    .fetch_all(&mut *connection)
+    .await?;
+    let placed = Placement::new(events, &known, Cursor(head(connection, LOG).await?));
+    if placed.fresh.is_empty() {
+        return Ok(placed);
+    }
+    sqlx::query(
+        "INSERT INTO users (user_id, created_at) SELECT value, ?2 FROM json_each(?1) WHERE TRUE
+         ON CONFLICT (user_id) DO NOTHING",
+    )
+    .bind(json_text(&placed.users()))
+    .bind(now.as_micros())
+    .execute(&mut *connection)
+    .await?;
+    insert(connection, &placed.fresh).await?;
+    set_head(connection, LOG, placed.head.0).await?;
+    Ok(placed)
 }
 
 async fn insert(connection: &mut SqliteConnection, events: &[(Cursor, &Event)]) -> Result<()> {

@@ -30,6 +30,7 @@ mod content;
 #[expect(unreachable_pub, reason = "a module of the test kit, included: the kit needs this crate")]
 mod databases;
 mod events;
+mod imports;
 mod jobs;
 mod keys;
 mod migrations;

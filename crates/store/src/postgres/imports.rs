@@ -1,0 +1,68 @@
+//! Bulk imports in PostgreSQL.
+
+use async_trait::async_trait;
+use sona_domain::Timestamp;
+use sqlx::PgConnection;
+
+use super::{PostgresStore, content, events};
+use crate::error::Result;
+use crate::imports::{ImportBatch, ImportProgress, ImportRow, Imports, counts, import_columns};
+
+#[async_trait]
+impl Imports for PostgresStore {
+    async fn import_progress(&self, import_id: &str) -> Result<Option<ImportProgress>> {
+        let row: Option<ImportRow> = sqlx::query_as(concat!(
+            "SELECT ",
+            import_columns!(),
+            " FROM imports WHERE import_id = $1"
+        ))
+        .bind(import_id)
+        .fetch_optional(&self.pool)
+        .await?;
+        row.map(ImportRow::read).transpose()
+    }
+
+    async fn write_import(
+        &self,
+        batch: &ImportBatch<'_>,
+        now: Timestamp,
+    ) -> Result<ImportProgress> {
+        batch.check()?;
+        let mut progress = batch.progress;
+        let mut transaction = self.begin().await?;
+        // Locks in the order of all writers: the heads of the catalogue and of the event log, then users.
+        progress.content += content::put_all(&mut transaction, batch.content, now).await?;
+        progress.created += content::add_missing(&mut transaction, batch.stand_ins, now).await?;
+        let placed = events::append(&mut transaction, batch.events, now).await?;
+        progress.events += placed.fresh.len() as u64;
+        progress.duplicates += (batch.events.len() - placed.fresh.len()) as u64;
+        note(&mut transaction, batch.import_id, &progress, now).await?;
+        transaction.commit().await?;
+        Ok(progress)
+    }
+}
+
+async fn note(
+    connection: &mut PgConnection,
+    import_id: &str,
+    progress: &ImportProgress,
+    now: Timestamp,
+) -> Result<()> {
+    let mut query = sqlx::query(concat!(
+        "INSERT INTO imports (import_id, ",
+        import_columns!(),
+        ", updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+         ON CONFLICT (import_id) DO UPDATE SET
+             file_index = excluded.file_index, file_row = excluded.file_row,
+             rows_read = excluded.rows_read, events = excluded.events, duplicates = excluded.duplicates,
+             content = excluded.content, created = excluded.created, rejected = excluded.rejected,
+             rejects_bytes = excluded.rejects_bytes, finished = excluded.finished,
+             updated_at = excluded.updated_at"
+    ))
+    .bind(import_id);
+    for count in counts(progress) {
+        query = query.bind(count);
+    }
+    query.bind(progress.finished).bind(now.as_micros()).execute(connection).await?;
+    Ok(())
+}
