@@ -78,6 +78,8 @@ pub struct Sequence {
     pub distance_exponent: f32,
     /// An earlier title `d` places back counts `backward / d`.
     pub backward: f32,
+    /// A title near twice so many others keeps those it was near most.
+    pub neighbours: usize,
     /// How many of the user's latest titles speak.
     pub history: usize,
     /// The k-th latest title weighs `history_decay^k`.
@@ -97,6 +99,7 @@ impl Default for Sequence {
             window: o.window,
             distance_exponent: o.distance_exponent,
             backward: o.backward,
+            neighbours: o.neighbours,
             history: o.history,
             history_decay: o.history_decay,
             source_popularity_exponent: o.source_popularity_exponent,
@@ -112,6 +115,7 @@ impl From<&Sequence> for sequence::Options {
             window: o.window,
             distance_exponent: o.distance_exponent,
             backward: o.backward,
+            neighbours: o.neighbours,
             history: o.history,
             history_decay: o.history_decay,
             source_popularity_exponent: o.source_popularity_exponent,
