@@ -7,3 +7,4 @@ pub(crate) mod recommend;
 pub(crate) mod serve;
 pub(crate) mod similar;
 pub(crate) mod train;
+pub(crate) mod users;

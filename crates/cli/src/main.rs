@@ -12,7 +12,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{demo as demo_command, doctor, migrate, recommend, serve, similar, train};
+use crate::commands::{
+    demo as demo_command, doctor, migrate, recommend, serve, similar, train, users,
+};
 use crate::output::Exit;
 
 /// A self-hosted, real-time personalization engine: what should this user see next, and why.
@@ -52,6 +54,8 @@ enum Command {
     Recommend(recommend::Args),
     /// Print the titles most like a title.
     Similar(similar::Args),
+    /// Erase a user with every trace.
+    Users(users::Args),
     /// Bring the database's schema up to date and list what is applied.
     Migrate(migrate::Args),
     /// Check configuration, storage, model and port, and say what to do about each problem.
@@ -79,6 +83,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Train(args) => train::run(&config, &args).await,
         Command::Recommend(args) => recommend::run(&config, &args).await,
         Command::Similar(args) => similar::run(&config, &args).await,
+        Command::Users(args) => users::run(&config, &args).await,
         Command::Migrate(args) => migrate::run(&config, &args).await,
         Command::Doctor(args) => doctor::run(&config, &args).await,
     }

@@ -22,8 +22,9 @@ pub(crate) struct Title {
     seen: bool,
     /// The earliest engagement by time, ties by log position.
     first: Option<(Timestamp, Cursor)>,
-    /// The log position of the first engagement to arrive; the moment the shared counts took the title in.
-    counted: Option<Cursor>,
+    /// The first engagement to arrive, by which the shared counts took the title in: what comes later, with
+    /// whatever time, changes nothing about how it was counted.
+    counted: Option<(Timestamp, Cursor)>,
     /// The latest engagement by time.
     last: Option<(Timestamp, Cursor)>,
 }
@@ -56,7 +57,7 @@ impl Title {
             let place = (event.timestamp, cursor);
             self.first = Some(self.first.map_or(place, |first| first.min(place)));
             self.last = Some(self.last.map_or(place, |last| last.max(place)));
-            self.counted.get_or_insert(cursor);
+            self.counted.get_or_insert(place);
         }
     }
 }
@@ -127,24 +128,23 @@ impl History {
     }
 
     /// If the event at `cursor` was the one by which the shared counts learn of `row`: the titles engaged with
-    /// before it, oldest first, at most `window`.
+    /// before it, oldest first, at most `window`. Later events, if the history has them already, change
+    /// nothing.
     pub(crate) fn newly_engaged(
         &self,
         row: u32,
         cursor: Cursor,
         window: usize,
     ) -> Option<Vec<u32>> {
-        let title = self.titles.get(&row)?;
-        if title.counted != Some(cursor) {
+        let place = self.titles.get(&row)?.counted?;
+        if place.1 != cursor {
             return None;
         }
-        let place = title.first?;
         let mut before: Vec<_> = self
             .titles
             .iter()
-            .filter_map(|(other, t)| Some((t.first?, t.counted?, *other)))
-            .filter(|(first, counted, other)| *first < place && *counted < cursor && *other != row)
-            .map(|(first, _, other)| (first, other))
+            .filter_map(|(other, title)| Some((title.counted?, *other)))
+            .filter(|(counted, _)| *counted < place && counted.1 < cursor)
             .collect();
         before.sort_unstable();
         let from = before.len().saturating_sub(window);

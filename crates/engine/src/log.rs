@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use sona_domain::{Cursor, Event, LoggedEvent, UserId};
+use sona_domain::{Cursor, Erasure, Event, LoggedEvent, UserId};
 use sona_store::AppendOutcome;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior};
@@ -33,6 +33,8 @@ const PROFILE_BATCH: usize = 1_000;
 pub(crate) enum Request {
     /// Append these events.
     Append { events: Vec<Event>, reply: oneshot::Sender<Result<Vec<AppendOutcome>>> },
+    /// Remove this user's rows and what is in memory of them.
+    Erase { user: UserId, reply: oneshot::Sender<Result<Erasure>> },
     /// Serve this model.
     Install { prepared: Box<Prepared>, reply: oneshot::Sender<Result<()>> },
     /// Look at once for what other processes wrote.
@@ -86,6 +88,9 @@ impl LogTask {
         while let Some(request) = next.take() {
             match request {
                 Request::Append { events, reply } => next = self.append(events, reply).await,
+                Request::Erase { user, reply } => {
+                    let _ = reply.send(self.erase(&user).await);
+                }
                 Request::Install { prepared, reply } => {
                     let _ = reply.send(self.install(*prepared).await);
                 }
@@ -177,12 +182,20 @@ impl LogTask {
         Ok(())
     }
 
-    /// Looks for what other processes wrote: content, events, removals, a new model.
+    /// Removes a user; a profile that waits to be stored goes with them.
+    async fn erase(&mut self, user: &UserId) -> Result<Erasure> {
+        let mut erasure = self.engine.erase_rows(user).await?;
+        erasure.removed.waiting_profiles = u64::from(self.active.remove(user));
+        Ok(erasure)
+    }
+
+    /// Looks for what other processes wrote: content, removals, events, a new model. Removals come before
+    /// events, so that what a user does next does not meet what they did before.
     async fn follow(&mut self) -> Result<()> {
         let engine = self.engine.clone();
         engine.follow_catalogue().await?;
-        self.tail().await?;
         self.follow_removals().await?;
+        self.tail().await?;
         engine.follow_model().await?;
         engine.expire_trending();
         Ok(())

@@ -70,6 +70,14 @@ impl Options {
         self.backward / distance as f32
     }
 
+    /// What is left of a count after others were taken back and lies below this is rounding: half of the
+    /// least that one pair counts.
+    fn remainder(&self) -> f32 {
+        let forward = self.forward_count(self.window.max(1));
+        let backward = self.backward_count(self.window.max(1));
+        0.5 * if backward > 0.0 { forward.min(backward) } else { forward }
+    }
+
     /// `decay^k / (pop_i + shift)^a` for the `k`-th newest item.
     fn source_weight(&self, k: usize, popularity: f32) -> f32 {
         let held_back =
@@ -161,6 +169,27 @@ impl Transitions {
                 self.add(earlier, item, options.forward_count(at + 1), options.neighbours);
                 self.add(item, earlier, options.backward_count(at + 1), options.neighbours);
             }
+        }
+    }
+
+    /// Takes back what [`Transitions::observe`] counted for the same arguments. Counts nobody else added to
+    /// are gone afterwards; a pair whose row was cut meanwhile has no more to lose.
+    pub fn forget(&mut self, before: &[u32], item: u32, options: &Options) {
+        let remainder = options.remainder();
+        for (at, &earlier) in before.iter().rev().take(options.window).enumerate() {
+            if earlier != item {
+                self.take(earlier, item, options.forward_count(at + 1), remainder);
+                self.take(item, earlier, options.backward_count(at + 1), remainder);
+            }
+        }
+    }
+
+    fn take(&mut self, from: u32, to: u32, count: f32, remainder: f32) {
+        let Some(row) = self.rows.get_mut(from as usize) else { return };
+        let Ok(at) = row.binary_search_by_key(&to, |&(neighbour, _)| neighbour) else { return };
+        row[at].1 -= count;
+        if row[at].1 < remainder {
+            row.remove(at);
         }
     }
 

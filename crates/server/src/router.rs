@@ -84,7 +84,7 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(events::track))
         .routes(routes!(profile::read))
         .routes(routes!(profile::update))
-        .routes(routes!(users::remove))
+        .routes(routes!(users::erase))
         .routes(routes!(content::create))
         .routes(routes!(content::read, content::replace, content::change, content::remove))
         .routes(routes!(content::bulk))

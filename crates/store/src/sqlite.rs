@@ -8,9 +8,10 @@ mod events;
 mod jobs;
 mod models;
 mod profiles;
+mod traces;
 mod users;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread::available_parallelism;
 use std::time::Duration;
 
@@ -39,6 +40,8 @@ pub(crate) struct SqliteStore {
     writer: SqlitePool,
     /// Connections that refuse to write. In memory there is only the writer.
     readers: SqlitePool,
+    /// The file; none in memory.
+    path: Option<PathBuf>,
     name: String,
 }
 
@@ -50,7 +53,7 @@ impl SqliteStore {
         if path == ":memory:" {
             let options: SqliteConnectOptions = "sqlite::memory:".parse()?;
             let writer = open_writer(options).await?;
-            return Ok(Self { readers: writer.clone(), writer, name });
+            return Ok(Self { readers: writer.clone(), writer, path: None, name });
         }
         if Path::new(path).is_dir() {
             let detail =
@@ -68,6 +71,8 @@ impl SqliteStore {
             .journal_mode(SqliteJournalMode::Wal)
             // An acknowledged write survives a power cut, not only a crash of this process.
             .synchronous(SqliteSynchronous::Full)
+            // What is deleted is overwritten at once: an erased user is not left in the file.
+            .pragma("secure_delete", "on")
             // A long reader lets the log grow; give the space back when it has gone.
             .pragma("journal_size_limit", "67108864")
             .row_buffer_size(512);
@@ -76,7 +81,7 @@ impl SqliteStore {
             .max_connections(available_parallelism().map_or(4, |n| n.get().clamp(2, 8) as u32))
             .test_before_acquire(false)
             .connect_lazy_with(options.pragma("query_only", "on"));
-        Ok(Self { writer, readers, name })
+        Ok(Self { writer, readers, path: Some(path.into()), name })
     }
 
     /// Begins a transaction that may write; waits for its turn.

@@ -8,7 +8,9 @@ use crate::process::Folder;
 #[test]
 fn help() {
     let folder = Folder::new();
-    for command in ["", "demo", "serve", "train", "recommend", "similar", "migrate", "doctor"] {
+    for command in
+        ["", "demo", "serve", "train", "recommend", "similar", "users", "migrate", "doctor"]
+    {
         let arguments = [command, "--help"];
         let arguments = if command.is_empty() { &arguments[1..] } else { &arguments };
         let ran = folder.sona(arguments).expect(0);

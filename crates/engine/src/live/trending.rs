@@ -4,7 +4,7 @@
 //! common factor of all titles, so scores are kept relative to a moving origin and the order never has to
 //! be recomputed; pairs that leave the window are taken out in order of age.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use sona_domain::Timestamp;
 
@@ -87,17 +87,29 @@ impl Trending {
         self.by_age.first().is_some_and(|(at, ..)| now.seconds_since(*at) >= self.window_seconds)
     }
 
-    /// Forgets one viewer.
-    pub(crate) fn forget(&mut self, viewer: ViewerKey) {
+    /// Forgets viewers whose titles are not known; looks at every pair.
+    pub(crate) fn forget(&mut self, viewers: &HashSet<ViewerKey>) {
         let theirs: Vec<_> = self
             .latest
             .iter()
-            .filter(|((_, v), _)| *v == viewer)
-            .map(|((row, _), at)| (*row, *at))
+            .filter(|((_, viewer), _)| viewers.contains(viewer))
+            .map(|((row, viewer), at)| (*row, *viewer, *at))
             .collect();
-        for (row, at) in theirs {
+        for (row, viewer, at) in theirs {
             self.take_out(row, viewer, at);
         }
+    }
+
+    /// Forgets a viewer of no other titles than `rows`; answers at how many they were counted.
+    pub(crate) fn forget_at(&mut self, viewer: ViewerKey, rows: &HashSet<u32>) -> u64 {
+        let mut counted = 0;
+        for row in rows {
+            if let Some(at) = self.latest.get(&(*row, viewer)).copied() {
+                self.take_out(*row, viewer, at);
+                counted += 1;
+            }
+        }
+        counted
     }
 
     /// Rows, best first.
@@ -229,9 +241,9 @@ mod tests {
         let mut t = trending();
         t.add(1, 100, at(1.0), at(1.0));
         t.add(1, 200, at(1.0), at(1.0));
-        t.forget(100);
-        assert_eq!(t.viewers(1), 1);
-        t.forget(200);
+        assert_eq!(t.forget_at(100, &HashSet::from([1, 2])), 1);
+        assert_eq!((t.viewers(1), t.forget_at(100, &HashSet::from([1, 2]))), (1, 0));
+        t.forget(&HashSet::from([200, 300]));
         assert_eq!(t.best().count(), 0);
     }
 }

@@ -6,12 +6,15 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
 use sona_domain::profile::{AFFINITY_STEP, NEUTRAL_AFFINITY};
 use sona_domain::{Cursor, EventRules, LoggedEvent, Profile, Timestamp, UserId};
-use sona_store::Store;
+use sona_store::Events;
 
 use crate::catalogue::{Catalogue, View};
 use crate::error::{Error, Result};
 use crate::history::History;
 use crate::snapshot::Snapshot;
+
+#[cfg(test)]
+mod tests;
 
 /// The latest titles kept ready for the sequence source and the reasons.
 const RECENT: usize = 50;
@@ -63,7 +66,7 @@ impl Users {
     pub(crate) async fn get(
         &self,
         id: &UserId,
-        store: &dyn Store,
+        store: &dyn Events,
         catalogue: &Catalogue,
     ) -> Result<Arc<User>> {
         loop {
@@ -88,16 +91,36 @@ impl Users {
     pub(crate) async fn load_all(
         &self,
         ids: &[UserId],
-        store: &dyn Store,
+        store: &dyn Events,
+        catalogue: &Catalogue,
+    ) -> Result<Vec<Arc<User>>> {
+        loop {
+            let removals = self.removals.load(Ordering::Acquire);
+            // Each once: a batch names the same user many times.
+            let missing: HashSet<_> =
+                ids.iter().filter(|id| !self.resident.contains_key(*id)).cloned().collect();
+            let missing: Vec<_> = missing.into_iter().collect();
+            let users = self.load_missing(ids, &missing, store, catalogue).await?;
+            if removals == self.removals.load(Ordering::Acquire) {
+                return Ok(users);
+            }
+            // As in `get`: what was read may be from before a removal.
+            for id in &missing {
+                self.resident.invalidate(id).await;
+            }
+        }
+    }
+
+    async fn load_missing(
+        &self,
+        ids: &[UserId],
+        missing: &[UserId],
+        store: &dyn Events,
         catalogue: &Catalogue,
     ) -> Result<Vec<Arc<User>>> {
         let mut users = Vec::with_capacity(ids.len());
-        // Each once: a batch names the same user many times.
-        let missing: HashSet<_> =
-            ids.iter().filter(|id| !self.resident.contains_key(*id)).cloned().collect();
-        let missing: Vec<_> = missing.into_iter().collect();
         let mut histories: std::collections::HashMap<UserId, Vec<LoggedEvent>> =
-            missing.iter().cloned().zip(store.histories(&missing).await?).collect();
+            missing.iter().cloned().zip(store.histories(missing).await?).collect();
         for id in ids {
             let read = histories.remove(id);
             let load = async {
@@ -114,10 +137,10 @@ impl Users {
         Ok(users)
     }
 
-    /// Forgets one user.
-    pub(crate) async fn forget(&self, id: &UserId) {
+    /// Forgets one user; says whether they were in memory.
+    pub(crate) async fn forget(&self, id: &UserId) -> bool {
         self.removals.fetch_add(1, Ordering::AcqRel);
-        self.resident.invalidate(id).await;
+        self.resident.remove(id).await.is_some()
     }
 
     /// Forgets the users of whom `is_gone` says so.

@@ -100,6 +100,28 @@ proptest! {
     }
 
     #[test]
+    fn what_is_forgotten_was_never_counted(
+        stay in sequences(),
+        leave in sequences(),
+        options in any_options(),
+    ) {
+        let expect = one_by_one(15, &stay, &options);
+        let mut transitions = one_by_one(15, &[stay, leave.clone()].concat(), &options);
+        for sequence in &leave {
+            for at in 0..sequence.len() {
+                transitions.forget(&sequence[..at], sequence[at], &options);
+            }
+        }
+        prop_assert_eq!(transitions.len(), expect.len());
+        for from in 0..15 {
+            for (to, count) in expect.neighbours(from) {
+                let got = transitions.count(from, to);
+                prop_assert!((got - count).abs() < 1e-4 * (1.0 + count), "{got} against {count}");
+            }
+        }
+    }
+
+    #[test]
     fn score_follows_the_formula_and_is_the_sum_of_its_evidence(
         sequences in sequences(),
         options in any_options(),

@@ -35,6 +35,7 @@ mod migrations;
 mod models;
 mod processes;
 mod profiles;
+mod traces;
 mod users;
 
 use std::sync::Arc;
