@@ -103,7 +103,9 @@ impl Engine {
         let view = self.catalogue.latest();
         let now = self.clock.now();
         for ((logged, row), user) in events.iter().zip(&rows).zip(&users) {
-            user.apply(*row, logged, &self.options.events, &view);
+            if user.apply(*row, logged, &self.options.events, &view) {
+                self.users.weigh(&logged.event.user_id, user).await;
+            }
         }
         let mut counts = self.counts_mut();
         for ((logged, row), user) in events.iter().zip(&rows).zip(&users) {

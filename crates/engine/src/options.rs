@@ -133,11 +133,13 @@ pub struct Trending {
     pub window_days: f64,
     /// A viewer counts half after so many days.
     pub half_life_days: f64,
+    /// Most pairs of a title and a viewer that are remembered; the oldest leave early.
+    pub max_pairs: usize,
 }
 
 impl Default for Trending {
     fn default() -> Self {
-        Self { window_days: 14.0, half_life_days: 7.0 }
+        Self { window_days: 14.0, half_life_days: 7.0, max_pairs: 1_000_000 }
     }
 }
 
@@ -228,7 +230,8 @@ impl Default for Training {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Live {
-    /// Users whose state is kept in memory; others are read from the log when they come back.
+    /// Users whose state is kept in memory; others are read from the log when they come back. Each 20 titles of a
+    /// user count like one more user.
     pub max_users: u64,
     /// Most events written in one commit.
     pub commit_batch: usize,

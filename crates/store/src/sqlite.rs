@@ -30,6 +30,10 @@ static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 /// How long to wait for another process that holds the file's lock.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Memory in which the writer keeps pages, in KiB (a negative number says so): the upper levels and the busy
+/// leaves of the indexes of a log of millions.
+const WRITER_CACHE: &str = "-65536";
+
 /// How often to try switching a fresh file to WAL mode, which SQLite refuses at once (without waiting) while
 /// another process does the same.
 const OPEN_ATTEMPTS: u32 = 100;
@@ -73,10 +77,12 @@ impl SqliteStore {
             .synchronous(SqliteSynchronous::Full)
             // What is deleted is overwritten at once: an erased user is not left in the file.
             .pragma("secure_delete", "on")
+            // A commit touches pages all over the indexes: many commits share one way into the file.
+            .pragma("wal_autocheckpoint", "8192")
             // A long reader lets the log grow; give the space back when it has gone.
             .pragma("journal_size_limit", "67108864")
             .row_buffer_size(512);
-        let writer = open_writer(options.clone()).await?;
+        let writer = open_writer(options.clone().pragma("cache_size", WRITER_CACHE)).await?;
         let readers = SqlitePoolOptions::new()
             .max_connections(available_parallelism().map_or(4, |n| n.get().clamp(2, 8) as u32))
             .test_before_acquire(false)

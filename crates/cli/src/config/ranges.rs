@@ -49,6 +49,7 @@ fn sources(config: &Config, found: &mut Vec<String>) {
     within(found, "sequence.target_popularity_exponent", s.target_popularity_exponent, 0.0..=10.0);
     within(found, "trending.window_days", config.trending.window_days, 0.001..=3650.0);
     within(found, "trending.half_life_days", config.trending.half_life_days, 0.001..=3650.0);
+    within(found, "trending.max_pairs", config.trending.max_pairs, 1..=1_000_000_000);
 }
 
 fn als_and_training(config: &Config, found: &mut Vec<String>) {

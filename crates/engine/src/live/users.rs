@@ -1,6 +1,6 @@
 //! The users' states in memory: loaded from the log on a miss, moved by every event after that.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
@@ -16,6 +16,9 @@ use crate::snapshot::Snapshot;
 #[cfg(test)]
 mod tests;
 
+/// A user with so many titles takes as much memory for them as for being there.
+const TITLES_A_UNIT: usize = 20;
+
 /// The latest titles kept ready for the sequence source and the reasons.
 const RECENT: usize = 50;
 
@@ -25,9 +28,10 @@ pub(crate) struct UserState {
     pub(crate) history: History,
     pub(crate) interaction_count: u64,
     through: Cursor,
-    genre_affinities: BTreeMap<String, f32>,
-    hourly_events: [u64; 24],
-    weekday_events: [u64; 7],
+    /// By genre.
+    genre_affinities: Vec<(Box<str>, f32)>,
+    hourly_events: [u32; 24],
+    weekday_events: [u32; 7],
     last_event_at: Option<Timestamp>,
 }
 
@@ -57,9 +61,13 @@ pub(crate) struct Users {
 }
 
 impl Users {
-    /// Nobody yet; at most `max_users` are kept.
+    /// Nobody yet; at most `max_users` are kept, fewer if their histories are long.
     pub(crate) fn new(max_users: u64, rules: EventRules) -> Self {
-        Self { resident: moka::future::Cache::new(max_users), rules, removals: AtomicU64::new(0) }
+        let resident = moka::future::Cache::builder()
+            .max_capacity(max_users)
+            .weigher(|_, user: &Arc<User>| user.state().units())
+            .build();
+        Self { resident, rules, removals: AtomicU64::new(0) }
     }
 
     /// The user's state. An unknown user has an empty one.
@@ -97,12 +105,29 @@ impl Users {
         loop {
             let removals = self.removals.load(Ordering::Acquire);
             // Each once: a batch names the same user many times.
-            let missing: HashSet<_> =
-                ids.iter().filter(|id| !self.resident.contains_key(*id)).cloned().collect();
-            let missing: Vec<_> = missing.into_iter().collect();
-            let users = self.load_missing(ids, &missing, store, catalogue).await?;
+            let mut found = HashMap::with_capacity(ids.len());
+            for id in ids {
+                if !found.contains_key(id) {
+                    found.insert(id, self.resident.get(id).await);
+                }
+            }
+            let mut missing = Vec::new();
+            found.retain(|id, user| {
+                user.is_some() || {
+                    missing.push((*id).clone());
+                    false
+                }
+            });
+            let mut found: HashMap<_, _> =
+                found.into_iter().filter_map(|(id, user)| Some((id, user?))).collect();
+            let histories = store.histories(&missing).await?;
+            for (id, events) in missing.iter().zip(histories) {
+                let load = async { Ok::<_, Error>(self.fold(&events, catalogue)) };
+                let user = self.resident.try_get_with_by_ref(id, load).await;
+                found.insert(id, user.map_err(Error::Shared)?);
+            }
             if removals == self.removals.load(Ordering::Acquire) {
-                return Ok(users);
+                return Ok(ids.iter().map(|id| found[id].clone()).collect());
             }
             // As in `get`: what was read may be from before a removal.
             for id in &missing {
@@ -111,30 +136,10 @@ impl Users {
         }
     }
 
-    async fn load_missing(
-        &self,
-        ids: &[UserId],
-        missing: &[UserId],
-        store: &dyn Events,
-        catalogue: &Catalogue,
-    ) -> Result<Vec<Arc<User>>> {
-        let mut users = Vec::with_capacity(ids.len());
-        let mut histories: std::collections::HashMap<UserId, Vec<LoggedEvent>> =
-            missing.iter().cloned().zip(store.histories(missing).await?).collect();
-        for id in ids {
-            let read = histories.remove(id);
-            let load = async {
-                let events = match read {
-                    Some(events) => events,
-                    // Evicted since we looked.
-                    None => store.histories(std::slice::from_ref(id)).await?.concat(),
-                };
-                Ok::<_, Error>(self.fold(&events, catalogue))
-            };
-            let user = self.resident.try_get_with_by_ref(id, load).await.map_err(Error::Shared)?;
-            users.push(user);
-        }
-        Ok(users)
+    /// Weighs a user anew whose history has grown. Only for whoever also removes users, so that nobody is brought
+    /// back by it.
+    pub(crate) async fn weigh(&self, id: &UserId, user: &Arc<User>) {
+        self.resident.insert(id.clone(), user.clone()).await;
     }
 
     /// Forgets one user; says whether they were in memory.
@@ -179,12 +184,20 @@ impl User {
         self.state.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes in an event of this user unless it is included already.
-    pub(crate) fn apply(&self, row: u32, event: &LoggedEvent, rules: &EventRules, view: &View) {
+    /// Takes in an event of this user unless it is included already; true if the user weighs more by it.
+    pub(crate) fn apply(
+        &self,
+        row: u32,
+        event: &LoggedEvent,
+        rules: &EventRules,
+        view: &View,
+    ) -> bool {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        let before = state.units();
         if state.through < event.cursor {
             state.apply(row, event, rules, view);
         }
+        state.units() > before
     }
 
     /// What follows from the present state under `snapshot`.
@@ -217,9 +230,13 @@ impl User {
             user_id: id.clone(),
             model_version: taste.model_version.filter(|_| !taste.vector.is_empty()),
             preference_vector: taste.vector.clone(),
-            genre_affinities: state.genre_affinities.clone(),
-            hourly_events: state.hourly_events.to_vec(),
-            weekday_events: state.weekday_events.to_vec(),
+            genre_affinities: state
+                .genre_affinities
+                .iter()
+                .map(|(genre, affinity)| (genre.to_string(), *affinity))
+                .collect(),
+            hourly_events: state.hourly_events.map(u64::from).to_vec(),
+            weekday_events: state.weekday_events.map(u64::from).to_vec(),
             interaction_count: state.interaction_count,
             seen_count: state.history.seen_count() as u64,
             last_event_at: state.last_event_at,
@@ -235,11 +252,16 @@ impl UserState {
             history: History::default(),
             interaction_count: 0,
             through: Cursor::default(),
-            genre_affinities: BTreeMap::new(),
+            genre_affinities: Vec::new(),
             hourly_events: [0; 24],
             weekday_events: [0; 7],
             last_event_at: None,
         }
+    }
+
+    /// The room the state takes, in units of `live.max_users`.
+    fn units(&self) -> u32 {
+        u32::try_from(1 + self.history.len() / TITLES_A_UNIT).unwrap_or(u32::MAX)
     }
 
     fn apply(&mut self, row: u32, logged: &LoggedEvent, rules: &EventRules, view: &View) {
@@ -252,7 +274,13 @@ impl UserState {
         self.last_event_at = self.last_event_at.max(Some(event.timestamp));
         let weight = rules.weight(event);
         for genre in view.get(row).map(|content| content.genres.as_slice()).unwrap_or_default() {
-            let affinity = self.genre_affinities.entry(genre.clone()).or_insert(NEUTRAL_AFFINITY);
+            let known =
+                self.genre_affinities.binary_search_by(|(known, _)| (**known).cmp(genre.as_str()));
+            let at = known.unwrap_or_else(|at| {
+                self.genre_affinities.insert(at, (genre.as_str().into(), NEUTRAL_AFFINITY));
+                at
+            });
+            let affinity = &mut self.genre_affinities[at].1;
             *affinity += AFFINITY_STEP * (weight - *affinity);
         }
     }
