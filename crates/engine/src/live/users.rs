@@ -16,8 +16,14 @@ use crate::snapshot::Snapshot;
 #[cfg(test)]
 mod tests;
 
-/// A user with so many titles takes as much memory for them as for being there.
-const TITLES_A_UNIT: usize = 20;
+/// The room of a user without titles, where a title's is 1 (a bit under 100 bytes).
+const ROOM: usize = 10;
+
+/// The room `live.max_users` counts with: that of a user with ten titles.
+const USUAL_ROOM: u64 = 20;
+
+/// Users are weighed anew each time they have got so many titles more.
+const STEP: usize = 4;
 
 /// The latest titles kept ready for the sequence source and the reasons.
 const RECENT: usize = 50;
@@ -61,11 +67,11 @@ pub(crate) struct Users {
 }
 
 impl Users {
-    /// Nobody yet; at most `max_users` are kept, fewer if their histories are long.
+    /// Nobody yet; as much is kept as `max_users` take who have ten titles each.
     pub(crate) fn new(max_users: u64, rules: EventRules) -> Self {
         let resident = moka::future::Cache::builder()
-            .max_capacity(max_users)
-            .weigher(|_, user: &Arc<User>| user.state().units())
+            .max_capacity(max_users.saturating_mul(USUAL_ROOM))
+            .weigher(|_, user: &Arc<User>| user.state().room())
             .build();
         Self { resident, rules, removals: AtomicU64::new(0) }
     }
@@ -193,11 +199,11 @@ impl User {
         view: &View,
     ) -> bool {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-        let before = state.units();
+        let before = state.room();
         if state.through < event.cursor {
             state.apply(row, event, rules, view);
         }
-        state.units() > before
+        state.room() > before
     }
 
     /// What follows from the present state under `snapshot`.
@@ -259,9 +265,9 @@ impl UserState {
         }
     }
 
-    /// The room the state takes, in units of `live.max_users`.
-    fn units(&self) -> u32 {
-        u32::try_from(1 + self.history.len() / TITLES_A_UNIT).unwrap_or(u32::MAX)
+    /// The room the state takes, see [`ROOM`].
+    fn room(&self) -> u32 {
+        u32::try_from(ROOM + self.history.len().next_multiple_of(STEP)).unwrap_or(u32::MAX)
     }
 
     fn apply(&mut self, row: u32, logged: &LoggedEvent, rules: &EventRules, view: &View) {
