@@ -17,6 +17,11 @@ use crate::commands::{
 };
 use crate::output::Exit;
 
+/// States of users and rows of histories are made by one thread and freed by another, all day long. Memory stays
+/// flatter and batches take less time than with the allocator of most systems.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// A self-hosted, real-time personalization engine: what should this user see next, and why.
 #[derive(Debug, Parser)]
 #[command(

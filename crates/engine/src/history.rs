@@ -134,6 +134,10 @@ impl History {
     /// Takes in one event on the title of `row`. Events must come in log order.
     pub(crate) fn apply(&mut self, row: u32, event: &Event, cursor: Cursor, rules: &EventRules) {
         let at = self.place(row).unwrap_or_else(|at| {
+            if self.titles.len() == self.titles.capacity() {
+                // Doubling would leave a third of the memory of all histories unused.
+                self.titles.reserve_exact(4.max(self.titles.len() / 4));
+            }
             self.titles.insert(at, Title::new(row));
             at
         });

@@ -230,8 +230,8 @@ impl Default for Training {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Live {
-    /// Users with ten titles each whose states fit into the memory that is used for them, about 2 KB a user; each
-    /// 20 titles more count like one more user. Others are read from the log when they come back.
+    /// Users with twenty titles each whose states fit into the memory that is used for them, about 3 KB a user; each
+    /// 30 titles more count like one more user. Others are read from the log when they come back.
     pub max_users: u64,
     /// Most events written in one commit.
     pub commit_batch: usize,

@@ -19,8 +19,8 @@ mod tests;
 /// The room of a user without titles, where a title's is 1 (a bit under 100 bytes).
 const ROOM: usize = 10;
 
-/// The room `live.max_users` counts with: that of a user with ten titles.
-const USUAL_ROOM: u64 = 20;
+/// The room `live.max_users` counts with: that of a user with twenty titles.
+const USUAL_ROOM: u64 = 30;
 
 /// Users are weighed anew each time they have got so many titles more.
 const STEP: usize = 4;
@@ -67,7 +67,7 @@ pub(crate) struct Users {
 }
 
 impl Users {
-    /// Nobody yet; as much is kept as `max_users` take who have ten titles each.
+    /// Nobody yet; as much is kept as `max_users` take who have twenty titles each.
     pub(crate) fn new(max_users: u64, rules: EventRules) -> Self {
         let resident = moka::future::Cache::builder()
             .max_capacity(max_users.saturating_mul(USUAL_ROOM))
