@@ -143,7 +143,12 @@ impl LogTask {
 
     /// The queue is closed and empty.
     async fn finish(mut self) {
-        self.write_profiles(usize::MAX).await;
+        let mut waiting = usize::MAX;
+        // As long as it helps: a database that has gone away is not waited for.
+        while !self.active.is_empty() && self.active.len() < waiting {
+            waiting = self.active.len();
+            self.write_profiles(PROFILE_BATCH).await;
+        }
         if let Some(reply) = self.stopped.take() {
             let _ = reply.send(());
         }

@@ -206,31 +206,31 @@ impl User {
         state.room() > before
     }
 
-    /// What follows from the present state under `snapshot`.
+    /// What follows from the present state under `snapshot`; kept for the next request.
     pub(crate) fn taste(&self, snapshot: &Snapshot) -> Arc<Taste> {
         let state = self.state();
         let mut kept = self.taste.lock().unwrap_or_else(PoisonError::into_inner);
-        let version = snapshot.version();
         match &*kept {
-            Some(taste) if taste.through == state.through && taste.model_version == version => {
-                taste.clone()
-            }
+            Some(taste) if taste.is_of(&state, snapshot) => taste.clone(),
             _ => {
-                let taste = Arc::new(Taste {
-                    vector: snapshot.fold_in(&state.history.engaged()),
-                    recent: state.history.recent(RECENT),
-                    model_version: version,
-                    through: state.through,
-                });
+                let taste = Arc::new(Taste::new(&state, snapshot));
                 *kept = Some(taste.clone());
                 taste
             }
         }
     }
 
+    /// As [`User::taste`], but not kept: most users of whom a profile is stored do not come back soon.
+    fn passing_taste(&self, snapshot: &Snapshot) -> Arc<Taste> {
+        let state = self.state();
+        let kept = self.taste.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        kept.filter(|taste| taste.is_of(&state, snapshot))
+            .unwrap_or_else(|| Arc::new(Taste::new(&state, snapshot)))
+    }
+
     /// The user's profile at `now`.
     pub(crate) fn profile(&self, id: &UserId, snapshot: &Snapshot, now: Timestamp) -> Profile {
-        let taste = self.taste(snapshot);
+        let taste = self.passing_taste(snapshot);
         let state = self.state();
         Profile {
             user_id: id.clone(),
@@ -249,6 +249,21 @@ impl User {
             through: state.through,
             updated_at: now,
         }
+    }
+}
+
+impl Taste {
+    fn new(state: &UserState, snapshot: &Snapshot) -> Self {
+        Self {
+            vector: snapshot.fold_in(&state.history.engaged()),
+            recent: state.history.recent(RECENT),
+            model_version: snapshot.version(),
+            through: state.through,
+        }
+    }
+
+    fn is_of(&self, state: &UserState, snapshot: &Snapshot) -> bool {
+        self.through == state.through && self.model_version == snapshot.version()
     }
 }
 
