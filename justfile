@@ -17,6 +17,10 @@ test *args:
 run *args:
     cargo run --release -- {{args}}
 
+# how long the parts of requests, events and trainings take: just bench score
+bench *args:
+    cargo bench -p sona-numeric -- {{args}}
+
 # open the API documentation of the crates
 docs:
     cargo doc --workspace --no-deps --open

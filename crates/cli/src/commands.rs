@@ -13,3 +13,4 @@ pub(crate) mod similar;
 pub(crate) mod token;
 pub(crate) mod train;
 pub(crate) mod tune;
+pub(crate) mod users;

@@ -15,9 +15,14 @@ use clap::{Parser, Subcommand};
 
 use crate::commands::{
     demo as demo_command, doctor, evaluate, export, import, keys, migrate, recommend, serve,
-    similar, token, train, tune,
+    similar, token, train, tune, users,
 };
 use crate::output::Exit;
+
+/// States of users and rows of histories are made by one thread and freed by another, all day long. Memory stays
+/// flatter and batches take less time than with the allocator of most systems.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// A self-hosted, real-time personalization engine: what should this user see next, and why.
 #[derive(Debug, Parser)]
@@ -64,6 +69,8 @@ enum Command {
     Evaluate(Box<evaluate::Args>),
     /// Search a source's options on a data set's validation rows.
     Tune(tune::Args),
+    /// Erase a user with every trace.
+    Users(users::Args),
     /// Bring the database's schema up to date and list what is applied.
     Migrate(migrate::Args),
     /// Make tokens that say who a caller is.
@@ -99,6 +106,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Similar(args) => similar::run(&config, &args).await,
         Command::Evaluate(args) => evaluate::run(&config, &args),
         Command::Tune(args) => tune::run(&config, &args),
+        Command::Users(args) => users::run(&config, &args).await,
         Command::Migrate(args) => migrate::run(&config, &args).await,
         Command::Token(args) => token::run(&config, &args).await,
         Command::Keys(args) => keys::run(&config, &args).await,

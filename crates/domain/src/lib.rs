@@ -11,6 +11,7 @@
 //! | [`context`] | the circumstances of a request |
 //! | [`event`] | what a user did, and the log's cursor |
 //! | [`engagement`] | how much an event says about taste |
+//! | [`erasure`] | what was removed with a user |
 //! | [`profile`] | what is known of a user |
 //! | [`recommendation`] | a list, its scores, its sources and its reasons |
 //! | [`job`] | training jobs and their state machine |
@@ -23,6 +24,7 @@ pub mod api_key;
 pub mod content;
 pub mod context;
 pub mod engagement;
+pub mod erasure;
 pub mod event;
 pub mod id;
 pub mod identity;
@@ -37,6 +39,7 @@ pub use api_key::{ApiKey, ApiKeyState};
 pub use content::{Content, ContentType, Credit, RoleType};
 pub use context::{DeviceType, Mood, RequestContext};
 pub use engagement::{Effect, EventRule, EventRules};
+pub use erasure::{Erased, Erasure, FileTraces};
 pub use event::{Cursor, Event, EventDraft, EventType, LoggedEvent};
 pub use id::{ContentId, EventId, IdError, IdSource, UserId};
 pub use identity::{Access, Principal, Scope, Scopes};

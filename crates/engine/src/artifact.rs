@@ -185,10 +185,15 @@ impl Artifact {
 
 /// SHA-256 in lower-case hexadecimal.
 pub fn checksum(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
+/// Lower-case hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
     const DIGITS: [char; 16] =
         ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
     let halves = |byte: u8| [byte >> 4, byte & 15].map(|half| DIGITS[usize::from(half)]);
-    Sha256::digest(bytes).iter().flat_map(|byte| halves(*byte)).collect()
+    bytes.iter().flat_map(|byte| halves(*byte)).collect()
 }
 
 fn read_header(bytes: &[u8]) -> Result<Header, String> {

@@ -1,62 +1,124 @@
 //! What one user did, folded from their events: per title how strongly it speaks for their taste, and in
 //! which order titles came. Live state and training read events through this one fold.
 
-use std::collections::HashMap;
-
 use sona_domain::{Cursor, Effect, Event, EventRules, EventType, Timestamp};
 
-/// A user's titles.
+/// A user's titles, by row. Millions of these are in memory: the common title, met once, is 56 bytes.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct History {
-    titles: HashMap<u32, Title>,
+    titles: Vec<Title>,
 }
 
 /// What a user did with one title.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Title {
+#[derive(Debug, Clone)]
+struct Title {
+    row: u32,
     /// The strongest engagement weight of events without an opinion.
     implicit: f32,
-    /// The latest opinion (rate, like, dislike, dismiss): when, its weight, whether it was a rejection.
-    opinion: Option<(Timestamp, f32, bool)>,
+    /// The latest opinion (rate, like, dislike, dismiss).
+    opinion: Option<Opinion>,
+    engaged: Engaged,
     /// Watched, completed, rated or liked.
     seen: bool,
-    /// The earliest engagement by time, ties by log position.
-    first: Option<(Timestamp, Cursor)>,
-    /// The log position of the first engagement to arrive; the moment the shared counts took the title in.
-    counted: Option<Cursor>,
-    /// The latest engagement by time.
-    last: Option<(Timestamp, Cursor)>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Opinion {
+    at: Timestamp,
+    weight: f32,
+    is_rejection: bool,
+}
+
+/// An engagement's time, ties decided by its place in the log.
+type Place = (Timestamp, Cursor);
+
+/// When a title was engaged with.
+#[derive(Debug, Clone)]
+enum Engaged {
+    Never,
+    Once(Place),
+    Again(Box<Places>),
+}
+
+#[derive(Debug, Clone)]
+struct Places {
+    /// The first to arrive, by which the shared counts took the title in: what comes later, with whatever time,
+    /// changes nothing about how it was counted.
+    counted: Place,
+    /// The earliest by time.
+    first: Place,
+    /// The latest by time.
+    last: Place,
+}
+
+impl Engaged {
+    fn add(&mut self, place: Place) {
+        match self {
+            Self::Never => *self = Self::Once(place),
+            Self::Once(counted) => {
+                let (counted, first, last) = (*counted, place.min(*counted), place.max(*counted));
+                *self = Self::Again(Box::new(Places { counted, first, last }));
+            }
+            Self::Again(places) => {
+                places.first = places.first.min(place);
+                places.last = places.last.max(place);
+            }
+        }
+    }
+
+    fn counted(&self) -> Option<Place> {
+        match self {
+            Self::Never => None,
+            Self::Once(place) => Some(*place),
+            Self::Again(places) => Some(places.counted),
+        }
+    }
+
+    fn first(&self) -> Option<Place> {
+        match self {
+            Self::Never => None,
+            Self::Once(place) => Some(*place),
+            Self::Again(places) => Some(places.first),
+        }
+    }
+
+    fn last(&self) -> Option<Place> {
+        match self {
+            Self::Never => None,
+            Self::Once(place) => Some(*place),
+            Self::Again(places) => Some(places.last),
+        }
+    }
 }
 
 impl Title {
-    const NEW: Self =
-        Self { implicit: 0.0, opinion: None, seen: false, first: None, counted: None, last: None };
+    const fn new(row: u32) -> Self {
+        Self { row, implicit: 0.0, opinion: None, engaged: Engaged::Never, seen: false }
+    }
 
     /// The pair's engagement weight: the latest opinion if there is one, else the strongest of the other
     /// events. Events of one pair are never summed: five glances are not one viewing.
-    pub(crate) fn weight(&self) -> f32 {
-        self.opinion.map_or(self.implicit, |(_, weight, _)| weight)
+    fn weight(&self) -> f32 {
+        self.opinion.map_or(self.implicit, |opinion| opinion.weight)
     }
 
-    fn is_rejected(&self) -> bool {
-        self.opinion.is_some_and(|(_, _, rejected)| rejected)
+    fn is_blocked(&self) -> bool {
+        self.seen || self.opinion.is_some_and(|opinion| opinion.is_rejection)
     }
 
     fn apply(&mut self, event: &Event, cursor: Cursor, rules: &EventRules) {
         let (weight, effect) = (rules.weight(event), rules.effect(event));
         self.seen |= effect == Effect::Seen;
         if is_opinion(event, effect) {
-            if self.opinion.is_none_or(|(at, ..)| at <= event.timestamp) {
-                self.opinion = Some((event.timestamp, weight, effect == Effect::Reject));
+            if self.opinion.is_none_or(|opinion| opinion.at <= event.timestamp) {
+                let is_rejection = effect == Effect::Reject;
+                self.opinion = Some(Opinion { at: event.timestamp, weight, is_rejection });
             }
         } else {
             self.implicit = self.implicit.max(weight);
         }
         if weight > 0.0 {
-            let place = (event.timestamp, cursor);
-            self.first = Some(self.first.map_or(place, |first| first.min(place)));
-            self.last = Some(self.last.map_or(place, |last| last.max(place)));
-            self.counted.get_or_insert(cursor);
+            self.engaged.add((event.timestamp, cursor));
         }
     }
 }
@@ -71,34 +133,41 @@ fn is_opinion(event: &Event, effect: Effect) -> bool {
 impl History {
     /// Takes in one event on the title of `row`. Events must come in log order.
     pub(crate) fn apply(&mut self, row: u32, event: &Event, cursor: Cursor, rules: &EventRules) {
-        self.titles.entry(row).or_insert(Title::NEW).apply(event, cursor, rules);
+        let at = self.place(row).unwrap_or_else(|at| {
+            if self.titles.len() == self.titles.capacity() {
+                // Doubling would leave a third of the memory of all histories unused.
+                self.titles.reserve_exact(4.max(self.titles.len() / 4));
+            }
+            self.titles.insert(at, Title::new(row));
+            at
+        });
+        self.titles[at].apply(event, cursor, rules);
+    }
+
+    /// How many titles there are.
+    pub(crate) fn len(&self) -> usize {
+        self.titles.len()
     }
 
     /// Titles that must not be recommended: seen or rejected.
     pub(crate) fn blocked(&self) -> impl Iterator<Item = u32> {
-        self.titles.iter().filter(|(_, t)| t.seen || t.is_rejected()).map(|(row, _)| *row)
+        self.titles.iter().filter(|title| title.is_blocked()).map(|title| title.row)
     }
 
     /// True if a title must not be recommended.
     pub(crate) fn is_blocked(&self, row: u32) -> bool {
-        self.titles.get(&row).is_some_and(|t| t.seen || t.is_rejected())
+        self.place(row).is_ok_and(|at| self.titles[at].is_blocked())
     }
 
     /// How many titles were seen.
     pub(crate) fn seen_count(&self) -> usize {
-        self.titles.values().filter(|t| t.seen).count()
+        self.titles.iter().filter(|title| title.seen).count()
     }
 
     /// (row, engagement weight) of every title that speaks for the user's taste, by row.
     pub(crate) fn engaged(&self) -> Vec<(u32, f32)> {
-        let mut pairs: Vec<_> = self
-            .titles
-            .iter()
-            .map(|(row, title)| (*row, title.weight()))
-            .filter(|(_, weight)| *weight > 0.0)
-            .collect();
-        pairs.sort_unstable_by_key(|(row, _)| *row);
-        pairs
+        let pairs = self.titles.iter().map(|title| (title.row, title.weight()));
+        pairs.filter(|(_, weight)| *weight > 0.0).collect()
     }
 
     /// Engaged titles in the order they first came, oldest first.
@@ -106,8 +175,8 @@ impl History {
         let mut titles: Vec<_> = self
             .titles
             .iter()
-            .filter(|(_, title)| title.weight() > 0.0)
-            .filter_map(|(row, title)| Some((title.first?, *row)))
+            .filter(|title| title.weight() > 0.0)
+            .filter_map(|title| Some((title.engaged.first()?, title.row)))
             .collect();
         titles.sort_unstable();
         titles.into_iter().map(|(_, row)| row).collect()
@@ -115,41 +184,52 @@ impl History {
 
     /// The latest `limit` engaged titles, newest first.
     pub(crate) fn recent(&self, limit: usize) -> Vec<u32> {
-        let mut titles: Vec<_> = self
+        let titles = self
             .titles
             .iter()
-            .filter(|(_, title)| title.weight() > 0.0)
-            .filter_map(|(row, title)| Some((title.last?, *row)))
-            .collect();
-        titles.sort_unstable_by(|a, b| b.cmp(a));
-        titles.truncate(limit);
-        titles.into_iter().map(|(_, row)| row).collect()
+            .filter(|title| title.weight() > 0.0)
+            .filter_map(|title| Some((title.engaged.last()?, title.row)));
+        let mut latest = latest(titles.collect(), limit);
+        latest.reverse();
+        latest
     }
 
     /// If the event at `cursor` was the one by which the shared counts learn of `row`: the titles engaged with
-    /// before it, oldest first, at most `window`.
+    /// before it, oldest first, at most `window`. Later events, if the history has them already, change
+    /// nothing.
     pub(crate) fn newly_engaged(
         &self,
         row: u32,
         cursor: Cursor,
         window: usize,
     ) -> Option<Vec<u32>> {
-        let title = self.titles.get(&row)?;
-        if title.counted != Some(cursor) {
+        let place = self.titles[self.place(row).ok()?].engaged.counted()?;
+        if place.1 != cursor {
             return None;
         }
-        let place = title.first?;
-        let mut before: Vec<_> = self
+        let before = self
             .titles
             .iter()
-            .filter_map(|(other, t)| Some((t.first?, t.counted?, *other)))
-            .filter(|(first, counted, other)| *first < place && *counted < cursor && *other != row)
-            .map(|(first, _, other)| (first, other))
-            .collect();
-        before.sort_unstable();
-        let from = before.len().saturating_sub(window);
-        Some(before.split_off(from).into_iter().map(|(_, other)| other).collect())
+            .filter_map(|title| Some((title.engaged.counted()?, title.row)))
+            .filter(|(counted, _)| *counted < place && counted.1 < cursor);
+        Some(latest(before.collect(), window))
     }
+
+    fn place(&self, row: u32) -> Result<usize, usize> {
+        self.titles.binary_search_by_key(&row, |title| title.row)
+    }
+}
+
+/// The rows of the latest `limit` places, oldest first.
+fn latest(mut titles: Vec<(Place, u32)>, limit: usize) -> Vec<u32> {
+    let from = titles.len().saturating_sub(limit);
+    if from > 0 && from < titles.len() {
+        // Of a long history only the end has to be in order.
+        titles.select_nth_unstable(from);
+    }
+    let mut titles = titles.split_off(from);
+    titles.sort_unstable();
+    titles.into_iter().map(|(_, row)| row).collect()
 }
 
 #[cfg(test)]

@@ -103,7 +103,9 @@ impl Engine {
         let view = self.catalogue.latest();
         let now = self.clock.now();
         for ((logged, row), user) in events.iter().zip(&rows).zip(&users) {
-            user.apply(*row, logged, &self.options.events, &view);
+            if user.apply(*row, logged, &self.options.events, &view) {
+                self.users.weigh(&logged.event.user_id, user).await;
+            }
         }
         let mut counts = self.counts_mut();
         for ((logged, row), user) in events.iter().zip(&rows).zip(&users) {
@@ -137,13 +139,11 @@ impl Engine {
         }
     }
 
-    /// Forgets users removed by any process.
+    /// Forgets users other processes removed: their states and their places among the trending viewers. What
+    /// they put into the other counts can no longer be told apart and stays until the next model.
     pub(crate) async fn forget_viewers(&self, keys: &HashSet<ViewerKey>) {
         self.users.forget_where(|id| keys.contains(&crate::live::counts::viewer_key(id))).await;
-        let mut counts = self.counts_mut();
-        for key in keys {
-            counts.trending.forget(*key);
-        }
+        self.counts_mut().trending.forget(keys);
     }
 
     fn fresh_event_id(&self) -> EventId {

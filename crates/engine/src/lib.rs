@@ -26,6 +26,7 @@ mod candidates;
 mod catalogue;
 mod content;
 mod dataset;
+mod erase;
 mod fuse;
 mod gate;
 mod history;
@@ -40,7 +41,6 @@ mod similar;
 mod snapshot;
 mod start;
 mod swap;
-mod users;
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -53,6 +53,7 @@ use sona_store::{Blobs, Store};
 use tokio::sync::mpsc;
 
 pub use content::WriteContent;
+pub use erase::erase_stored;
 pub use error::{Error, Result};
 pub use ingest::TrackOutcome;
 pub use options::Options;
@@ -135,7 +136,7 @@ impl Engine {
     pub async fn open(parts: Parts) -> Result<Arc<Self>> {
         let Parts { store, blobs, clock, ids, options } = parts;
         let (requests, queue) = mpsc::channel(options.live.queue.max(1));
-        let counts = Counts::new(Transitions::new(0), Vec::new(), &options, clock.now());
+        let counts = Counts::new(Transitions::new(0), Vec::new(), Cursor(0), &options, clock.now());
         let engine = Arc::new(Self {
             users: Users::new(options.live.max_users, options.events.clone()),
             store,

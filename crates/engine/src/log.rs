@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use sona_domain::{Cursor, Event, LoggedEvent, UserId};
+use sona_domain::{Cursor, Erasure, Event, LoggedEvent, UserId};
 use sona_store::AppendOutcome;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior};
@@ -29,16 +29,39 @@ const PROFILE_INTERVAL: Duration = Duration::from_secs(2);
 /// Most profiles written in one go.
 const PROFILE_BATCH: usize = 1_000;
 
+/// Batches committed in a row before other things are looked at.
+const MOST_BATCHES: usize = 16;
+
+/// Who waits for an append.
+type Reply = oneshot::Sender<Result<Vec<AppendOutcome>>>;
+
 /// What the task is asked to do.
 pub(crate) enum Request {
     /// Append these events.
-    Append { events: Vec<Event>, reply: oneshot::Sender<Result<Vec<AppendOutcome>>> },
+    Append { events: Vec<Event>, reply: Reply },
+    /// Remove this user's rows and what is in memory of them.
+    Erase { user: UserId, reply: oneshot::Sender<Result<Erasure>> },
     /// Serve this model.
     Install { prepared: Box<Prepared>, reply: oneshot::Sender<Result<()>> },
     /// Look at once for what other processes wrote.
     Follow { reply: oneshot::Sender<Result<()>> },
     /// Take no more requests, finish those that wait, then answer and stop.
     Stop { reply: oneshot::Sender<()> },
+}
+
+/// Appends to be committed together.
+struct Batch {
+    events: Vec<Event>,
+    /// How many of the events, in order, are whose.
+    waiting: Vec<(usize, Reply)>,
+    left_over: Option<Request>,
+}
+
+/// Appends that are durable, or failed to become so, and not applied yet.
+struct Committed {
+    waiting: Vec<(usize, Reply)>,
+    outcomes: Result<Vec<AppendOutcome>>,
+    logged: Vec<LoggedEvent>,
 }
 
 /// The task's own state.
@@ -81,83 +104,94 @@ impl LogTask {
         }
     }
 
-    /// Serves a request and, if it appends, all other appends that wait behind it.
+    /// Serves a request. While appends wait behind it, the next batch is written as the last one is applied: the
+    /// database works on one while this task works on the other.
     async fn serve(&mut self, first: Request) {
         let mut next = Some(first);
-        while let Some(request) = next.take() {
-            match request {
-                Request::Append { events, reply } => next = self.append(events, reply).await,
-                Request::Install { prepared, reply } => {
-                    let _ = reply.send(self.install(*prepared).await);
-                }
-                Request::Follow { reply } => {
-                    let _ = reply.send(self.follow().await);
-                }
-                Request::Stop { reply } => {
-                    self.requests.close();
-                    self.stopped = Some(reply);
-                }
+        let mut committed = None;
+        let mut batches = 0;
+        while let Some(Request::Append { events, reply }) = next {
+            let batch = self.collect(events, reply);
+            next = batch.left_over;
+            let engine = self.engine.clone();
+            let commit = commit(&engine, batch.events, batch.waiting);
+            let (fresh, ()) = tokio::join!(commit, self.finish_batch(committed.take()));
+            committed = Some(fresh);
+            batches += 1;
+            // What else there is to do gets its turn, however many appends there are.
+            if next.is_none() && batches < MOST_BATCHES {
+                next = self.requests.try_recv().ok();
+            }
+        }
+        self.finish_batch(committed).await;
+        match next {
+            None | Some(Request::Append { .. }) => {}
+            Some(Request::Erase { user, reply }) => {
+                let _ = reply.send(self.erase(&user).await);
+            }
+            Some(Request::Install { prepared, reply }) => {
+                let _ = reply.send(self.install(*prepared).await);
+            }
+            Some(Request::Follow { reply }) => {
+                let _ = reply.send(self.follow().await);
+            }
+            Some(Request::Stop { reply }) => {
+                self.requests.close();
+                self.stopped = Some(reply);
             }
         }
     }
 
     /// The queue is closed and empty.
     async fn finish(mut self) {
-        self.write_profiles(usize::MAX).await;
+        let mut waiting = usize::MAX;
+        // As long as it helps: a database that has gone away is not waited for.
+        while !self.active.is_empty() && self.active.len() < waiting {
+            waiting = self.active.len();
+            self.write_profiles(PROFILE_BATCH).await;
+        }
         self.write_key_uses().await;
         if let Some(reply) = self.stopped.take() {
             let _ = reply.send(());
         }
     }
 
-    /// One shared commit. Answers the request that ended the collection, if it was not an append.
-    async fn append(
-        &mut self,
-        events: Vec<Event>,
-        reply: oneshot::Sender<Result<Vec<AppendOutcome>>>,
-    ) -> Option<Request> {
+    /// All appends that wait, up to the size of a commit, and the request that ended the collection if it was not an
+    /// append.
+    fn collect(&mut self, events: Vec<Event>, reply: Reply) -> Batch {
         let limit = self.engine.options.live.commit_batch;
-        let mut waiting = vec![(events.len(), reply)];
-        let mut all = events;
-        let mut left_over = None;
-        while all.len() < limit {
+        let mut batch = Batch { waiting: vec![(events.len(), reply)], events, left_over: None };
+        while batch.events.len() < limit {
             match self.requests.try_recv() {
                 Ok(Request::Append { events, reply }) => {
-                    waiting.push((events.len(), reply));
-                    all.extend(events);
+                    batch.waiting.push((events.len(), reply));
+                    batch.events.extend(events);
                 }
                 Ok(other) => {
-                    left_over = Some(other);
+                    batch.left_over = Some(other);
                     break;
                 }
                 Err(_) => break,
             }
         }
-        let committed = self.commit(all).await;
-        answer(waiting, committed);
-        left_over
+        batch
     }
 
-    /// Appends durably and applies, in log order.
-    async fn commit(&mut self, events: Vec<Event>) -> Result<Vec<AppendOutcome>> {
-        let engine = self.engine.clone();
-        let outcomes = engine.store.append(&events, engine.clock.now()).await?;
-        let logged: Vec<_> = events
-            .into_iter()
-            .zip(&outcomes)
-            .filter_map(|(event, outcome)| match outcome {
-                AppendOutcome::Appended(cursor) => Some(LoggedEvent { cursor: *cursor, event }),
-                AppendOutcome::Duplicate => None,
-            })
-            .collect();
-        let next = Cursor(engine.applied().0 + 1);
+    /// Applies what was committed, then answers those who wait for it.
+    async fn finish_batch(&mut self, committed: Option<Committed>) {
+        let Some(Committed { waiting, outcomes, logged }) = committed else { return };
+        let applied = self.apply_committed(&logged).await;
+        answer(waiting, outcomes.and_then(|outcomes| applied.map(|()| outcomes)));
+    }
+
+    async fn apply_committed(&mut self, logged: &[LoggedEvent]) -> Result<()> {
+        let next = Cursor(self.engine.applied().0 + 1);
         match logged.first() {
-            None => {}
-            Some(first) if first.cursor == next => self.apply(&logged).await?,
+            None => Ok(()),
+            Some(first) if first.cursor == next => self.apply(logged).await,
             // Another process wrote in between: read its events and ours from the log.
-            Some(_) => self.tail().await?,
+            Some(_) => self.tail().await,
         }
-        Ok(outcomes)
     }
 
     /// Applies everything in the log that is not applied yet.
@@ -175,18 +209,30 @@ impl LogTask {
     async fn apply(&mut self, events: &[LoggedEvent]) -> Result<()> {
         let engine = self.engine.clone();
         engine.apply(events).await?;
-        self.active.extend(events.iter().map(|logged| logged.event.user_id.clone()));
+        for LoggedEvent { event, .. } in events {
+            if !self.active.contains(&event.user_id) {
+                self.active.insert(event.user_id.clone());
+            }
+        }
         Ok(())
     }
 
-    /// Looks for what other processes wrote: API keys, content, events, removals, a new model.
+    /// Removes a user; a profile that waits to be stored goes with them.
+    async fn erase(&mut self, user: &UserId) -> Result<Erasure> {
+        let mut erasure = self.engine.erase_rows(user).await?;
+        erasure.removed.waiting_profiles = u64::from(self.active.remove(user));
+        Ok(erasure)
+    }
+
+    /// Looks for what other processes wrote: API keys, content, removals, events, a new model. Removals come before
+    /// events, so that what a user does next does not meet what they did before.
     async fn follow(&mut self) -> Result<()> {
         let engine = self.engine.clone();
         // Whatever is wrong with the rest, a revoked key is seen; whatever is wrong with the keys, events are.
         let keys = engine.follow_keys().await;
         engine.follow_catalogue().await?;
-        self.tail().await?;
         self.follow_removals().await?;
+        self.tail().await?;
         engine.follow_model().await?;
         engine.expire_trending();
         keys
@@ -239,11 +285,26 @@ impl LogTask {
     }
 }
 
+/// Appends durably.
+async fn commit(engine: &Engine, events: Vec<Event>, waiting: Vec<(usize, Reply)>) -> Committed {
+    match engine.store.append(&events, engine.clock.now()).await {
+        Ok(outcomes) => {
+            let logged = events
+                .into_iter()
+                .zip(&outcomes)
+                .filter_map(|(event, outcome)| match outcome {
+                    AppendOutcome::Appended(cursor) => Some(LoggedEvent { cursor: *cursor, event }),
+                    AppendOutcome::Duplicate => None,
+                })
+                .collect();
+            Committed { waiting, outcomes: Ok(outcomes), logged }
+        }
+        Err(error) => Committed { waiting, outcomes: Err(error.into()), logged: Vec::new() },
+    }
+}
+
 /// Hands each caller its part of the outcomes, or the shared failure.
-fn answer(
-    waiting: Vec<(usize, oneshot::Sender<Result<Vec<AppendOutcome>>>)>,
-    committed: Result<Vec<AppendOutcome>>,
-) {
+fn answer(waiting: Vec<(usize, Reply)>, committed: Result<Vec<AppendOutcome>>) {
     match committed {
         Ok(outcomes) => {
             let mut rest = outcomes.as_slice();

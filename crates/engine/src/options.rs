@@ -114,6 +114,8 @@ pub struct Sequence {
     pub distance_exponent: f32,
     /// An earlier title `d` places back counts `backward / d`.
     pub backward: f32,
+    /// A title near twice so many others keeps those it was near most.
+    pub neighbours: usize,
     /// How many of the user's latest titles speak.
     pub history: usize,
     /// The k-th latest title weighs `history_decay^k`.
@@ -133,6 +135,7 @@ impl Default for Sequence {
             window: o.window,
             distance_exponent: o.distance_exponent,
             backward: o.backward,
+            neighbours: o.neighbours,
             history: o.history,
             history_decay: o.history_decay,
             source_popularity_exponent: o.source_popularity_exponent,
@@ -148,6 +151,7 @@ impl From<&Sequence> for sequence::Options {
             window: o.window,
             distance_exponent: o.distance_exponent,
             backward: o.backward,
+            neighbours: o.neighbours,
             history: o.history,
             history_decay: o.history_decay,
             source_popularity_exponent: o.source_popularity_exponent,
@@ -165,11 +169,13 @@ pub struct Trending {
     pub window_days: f64,
     /// A viewer counts half after so many days.
     pub half_life_days: f64,
+    /// Most pairs of a title and a viewer that are remembered; the oldest leave early.
+    pub max_pairs: usize,
 }
 
 impl Default for Trending {
     fn default() -> Self {
-        Self { window_days: 14.0, half_life_days: 7.0 }
+        Self { window_days: 14.0, half_life_days: 7.0, max_pairs: 1_000_000 }
     }
 }
 
@@ -258,7 +264,8 @@ impl Default for Training {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Live {
-    /// Users whose state is kept in memory; others are read from the log when they come back.
+    /// Users with twenty titles each whose states fit into the memory that is used for them, about 3 KB a user; each
+    /// 30 titles more count like one more user. Others are read from the log when they come back.
     pub max_users: u64,
     /// Most events written in one commit.
     pub commit_batch: usize,

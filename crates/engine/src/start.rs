@@ -99,7 +99,7 @@ impl Engine {
             viewers[*to as usize] = artifact.viewers[from];
         }
         let transitions = move_rows(&artifact.transitions, &rows, &self.catalogue);
-        Counts::new(transitions, viewers, &self.options, self.clock.now())
+        Counts::new(transitions, viewers, artifact.through, &self.options, self.clock.now())
     }
 
     /// Without a model: the counts of the whole log, made at once.
@@ -116,7 +116,7 @@ impl Engine {
                 viewers[*to as usize] = counted.viewers[from];
             }
             let transitions = move_rows(&counted.transitions, &rows, &engine.catalogue);
-            Counts::new(transitions, viewers, &engine.options, engine.clock.now())
+            Counts::new(transitions, viewers, through, &engine.options, engine.clock.now())
         };
         let counts = tokio::task::spawn_blocking(work).await.expect("counting cannot fail");
         Ok(Prepared { snapshot: Snapshot::untrained(), counts, through })

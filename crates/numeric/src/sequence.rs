@@ -8,6 +8,10 @@
 //! Σ_k decay^k · C[recent_k → j] / ((pop_i + shift)^a · pop_j^b)        k = 0 the newest
 //! ```
 //!
+//! A popular item would in time be near every other one, so a row that reaches twice
+//! [`Options::neighbours`] is cut to its strongest: memory is bounded by the catalogue, and as every cut
+//! makes room for as many newcomers, cutting costs little. What a row loses counts anew if it comes back.
+//!
 //! A decayed session-based nearest-neighbour scheme, near to Ludewig & Jannach, *Evaluation of
 //! session-based recommendation algorithms* (2018), with softer normalisation by popularity.
 
@@ -26,6 +30,9 @@ pub struct Options {
     pub distance_exponent: f32,
     /// Factor of the backward count `backward/d`; 0 turns it off.
     pub backward: f32,
+    /// `n`: a row that reaches `2n` neighbours keeps the `n` with the highest counts, ties to the lower
+    /// row; ≥ 1. Below that nothing is lost.
+    pub neighbours: usize,
     /// How many of the newest items speak for a user; ≥ 1.
     pub history: usize,
     /// Weight of each older item relative to the next newer one, in 0..1.
@@ -44,6 +51,7 @@ impl Default for Options {
             window: 20,
             distance_exponent: 0.5,
             backward: 0.25,
+            neighbours: 256,
             history: 10,
             history_decay: 0.6,
             source_popularity_exponent: 0.4,
@@ -60,6 +68,14 @@ impl Options {
 
     fn backward_count(&self, distance: usize) -> f32 {
         self.backward / distance as f32
+    }
+
+    /// What is left of a count after others were taken back and lies below this is rounding: half of the
+    /// least that one pair counts.
+    fn remainder(&self) -> f32 {
+        let forward = self.forward_count(self.window.max(1));
+        let backward = self.backward_count(self.window.max(1));
+        0.5 * if backward > 0.0 { forward.min(backward) } else { forward }
     }
 
     /// `decay^k / (pop_i + shift)^a` for the `k`-th newest item.
@@ -150,24 +166,48 @@ impl Transitions {
         self.grow(highest as usize + 1);
         for (at, &earlier) in before.iter().rev().take(options.window).enumerate() {
             if earlier != item {
-                self.add(earlier, item, options.forward_count(at + 1));
-                self.add(item, earlier, options.backward_count(at + 1));
+                self.add(earlier, item, options.forward_count(at + 1), options.neighbours);
+                self.add(item, earlier, options.backward_count(at + 1), options.neighbours);
             }
         }
     }
 
-    fn add(&mut self, from: u32, to: u32, count: f32) {
+    /// Takes back what [`Transitions::observe`] counted for the same arguments. Counts nobody else added to
+    /// are gone afterwards; a pair whose row was cut meanwhile has no more to lose.
+    pub fn forget(&mut self, before: &[u32], item: u32, options: &Options) {
+        let remainder = options.remainder();
+        for (at, &earlier) in before.iter().rev().take(options.window).enumerate() {
+            if earlier != item {
+                self.take(earlier, item, options.forward_count(at + 1), remainder);
+                self.take(item, earlier, options.backward_count(at + 1), remainder);
+            }
+        }
+    }
+
+    fn take(&mut self, from: u32, to: u32, count: f32, remainder: f32) {
+        let Some(row) = self.rows.get_mut(from as usize) else { return };
+        let Ok(at) = row.binary_search_by_key(&to, |&(neighbour, _)| neighbour) else { return };
+        row[at].1 -= count;
+        if row[at].1 < remainder {
+            row.remove(at);
+        }
+    }
+
+    fn add(&mut self, from: u32, to: u32, count: f32, neighbours: usize) {
         if count > 0.0 {
             let row = &mut self.rows[from as usize];
             match row.binary_search_by_key(&to, |&(neighbour, _)| neighbour) {
                 Ok(at) => row[at].1 += count,
-                Err(at) => row.insert(at, (to, count)),
+                Err(at) => {
+                    row.insert(at, (to, count));
+                    keep_strongest(row, neighbours);
+                }
             }
         }
     }
 
     /// Counts whole sequences (each oldest first) in parallel: what [`Transitions::observe`] gives event
-    /// by event, up to the order of additions. The result does not depend on the number of threads.
+    /// by event, up to the order of additions and to what rows cut earlier have lost. The result does not depend on the number of threads.
     /// Rows at or above `items` are made room for.
     pub fn from_sequences(items: usize, sequences: &[Vec<u32>], options: &Options) -> Self {
         let highest = sequences.iter().flatten().max().map_or(0, |&row| row as usize + 1);
@@ -187,10 +227,12 @@ impl Transitions {
                         counts.add(&sequences[sequence as usize], at as usize, sums, touched);
                     }
                     touched.sort_unstable();
-                    touched
+                    let mut row: Vec<_> = touched
                         .drain(..)
                         .map(|other| (other, std::mem::take(&mut sums[other as usize])))
-                        .collect()
+                        .collect();
+                    keep_strongest(&mut row, options.neighbours);
+                    row
                 },
             )
             .collect();
@@ -307,6 +349,18 @@ impl Transitions {
             rows.push(neighbours.iter().copied().zip(counts.iter().copied()).collect());
         }
         Ok(Self { rows })
+    }
+}
+
+/// Cuts a row of `2 · neighbours` or more to its `neighbours` strongest.
+fn keep_strongest(row: &mut Vec<(u32, f32)>, neighbours: usize) {
+    let neighbours = neighbours.max(1);
+    if row.len() >= neighbours.saturating_mul(2) {
+        let stronger_first =
+            |a: &(u32, f32), b: &(u32, f32)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
+        row.select_nth_unstable_by(neighbours - 1, stronger_first);
+        row.truncate(neighbours);
+        row.sort_unstable_by_key(|&(neighbour, _)| neighbour);
     }
 }
 

@@ -100,7 +100,7 @@ fn routes() -> (OpenApiRouter<Arc<App>>, AccessRules) {
         .add(OwnOr(EventsWrite), routes!(events::track))
         .add(OwnOr(UsersAdmin), routes!(profile::read))
         .add(OwnOr(UsersAdmin), routes!(profile::update))
-        .add(Only(UsersAdmin), routes!(users::remove))
+        .add(Only(UsersAdmin), routes!(users::erase))
         .add(Only(ContentWrite), routes!(content::create))
         .add(Identified, routes!(content::read))
         .add(Only(ContentWrite), routes!(content::replace, content::change, content::remove))

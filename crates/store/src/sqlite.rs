@@ -10,9 +10,10 @@ mod jobs;
 mod keys;
 mod models;
 mod profiles;
+mod traces;
 mod users;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread::available_parallelism;
 use std::time::Duration;
 
@@ -31,6 +32,10 @@ static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 /// How long to wait for another process that holds the file's lock.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Memory in which the writer keeps pages, in KiB (a negative number says so): the upper levels and the busy
+/// leaves of the indexes of a log of millions.
+const WRITER_CACHE: &str = "-65536";
+
 /// How often to try switching a fresh file to WAL mode, which SQLite refuses at once (without waiting) while
 /// another process does the same.
 const OPEN_ATTEMPTS: u32 = 100;
@@ -41,6 +46,8 @@ pub(crate) struct SqliteStore {
     writer: SqlitePool,
     /// Connections that refuse to write. In memory there is only the writer.
     readers: SqlitePool,
+    /// The file; none in memory.
+    path: Option<PathBuf>,
     name: String,
 }
 
@@ -52,7 +59,7 @@ impl SqliteStore {
         if path == ":memory:" {
             let options: SqliteConnectOptions = "sqlite::memory:".parse()?;
             let writer = open_writer(options).await?;
-            return Ok(Self { readers: writer.clone(), writer, name });
+            return Ok(Self { readers: writer.clone(), writer, path: None, name });
         }
         if Path::new(path).is_dir() {
             let detail =
@@ -70,15 +77,19 @@ impl SqliteStore {
             .journal_mode(SqliteJournalMode::Wal)
             // An acknowledged write survives a power cut, not only a crash of this process.
             .synchronous(SqliteSynchronous::Full)
+            // What is deleted is overwritten at once: an erased user is not left in the file.
+            .pragma("secure_delete", "on")
+            // A commit touches pages all over the indexes: many commits share one way into the file.
+            .pragma("wal_autocheckpoint", "8192")
             // A long reader lets the log grow; give the space back when it has gone.
             .pragma("journal_size_limit", "67108864")
             .row_buffer_size(512);
-        let writer = open_writer(options.clone()).await?;
+        let writer = open_writer(options.clone().pragma("cache_size", WRITER_CACHE)).await?;
         let readers = SqlitePoolOptions::new()
             .max_connections(available_parallelism().map_or(4, |n| n.get().clamp(2, 8) as u32))
             .test_before_acquire(false)
             .connect_lazy_with(options.pragma("query_only", "on"));
-        Ok(Self { writer, readers, name })
+        Ok(Self { writer, readers, path: Some(path.into()), name })
     }
 
     /// Begins a transaction that may write; waits for its turn.

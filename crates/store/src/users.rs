@@ -2,13 +2,15 @@
 
 use async_trait::async_trait;
 use sha2::{Digest, Sha256};
-use sona_domain::{Timestamp, UserId};
+use sona_domain::{FileTraces, Timestamp, UserId};
 
 use crate::error::{Error, Result};
 
 /// What was removed with a user.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct RemovedUser {
+    /// Where the removal stands in [`Users::removals_after`].
+    pub sequence: i64,
     /// Events taken out of the log.
     pub events: u64,
     /// Profiles removed (0 or 1).
@@ -36,12 +38,16 @@ pub trait Users: Send + Sync {
     /// Removes the user, their events and their profile in one transaction; `None` for an unknown user.
     async fn remove_user(&self, user: &UserId, now: Timestamp) -> Result<Option<RemovedUser>>;
 
+    /// Sees to it that the database's files no longer hold deleted rows of `user`; says how far that went. To be
+    /// called after [`Users::remove_user`]; may take as long as reading (in rare cases rewriting) all files.
+    async fn scrub(&self, user: &UserId) -> Result<FileTraces>;
+
     /// Up to `limit` removals after `sequence`, oldest first.
     async fn removals_after(&self, sequence: i64, limit: usize) -> Result<Vec<UserRemoval>>;
 }
 
-/// What remembers a removed user.
-pub(crate) fn digest(user: &UserId) -> [u8; 32] {
+/// What remembers a removed user: see [`UserRemoval::user_digest`].
+pub fn digest(user: &UserId) -> [u8; 32] {
     Sha256::digest(user.as_str()).into()
 }
 

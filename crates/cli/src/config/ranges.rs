@@ -50,6 +50,7 @@ fn sources(config: &Config, found: &mut Vec<String>) {
     within(found, "sequence.window", s.window, 1..=1000);
     within(found, "sequence.distance_exponent", s.distance_exponent, 0.0..=10.0);
     within(found, "sequence.backward", s.backward, 0.0..=1.0);
+    within(found, "sequence.neighbours", s.neighbours, 1..=1_000_000);
     within(found, "sequence.history", s.history, 1..=50);
     within(found, "sequence.history_decay", s.history_decay, 0.0..=1.0);
     within(found, "sequence.source_popularity_exponent", s.source_popularity_exponent, 0.0..=10.0);
@@ -57,6 +58,7 @@ fn sources(config: &Config, found: &mut Vec<String>) {
     within(found, "sequence.target_popularity_exponent", s.target_popularity_exponent, 0.0..=10.0);
     within(found, "trending.window_days", config.trending.window_days, 0.001..=3650.0);
     within(found, "trending.half_life_days", config.trending.half_life_days, 0.001..=3650.0);
+    within(found, "trending.max_pairs", config.trending.max_pairs, 1..=1_000_000_000);
 }
 
 fn als_and_training(config: &Config, found: &mut Vec<String>) {

@@ -30,6 +30,12 @@ impl Api {
         answer.unwrap_or_else(|error| panic!("POST {path}: {error}"))
     }
 
+    /// DELETEs; status and body.
+    pub(crate) async fn delete(&self, path: &str) -> (u16, Value) {
+        let request = self.client.delete(format!("{}{path}", self.base));
+        answer(request).await.unwrap_or_else(|error| panic!("DELETE {path}: {error}"))
+    }
+
     /// POSTs to a server that may go away meanwhile.
     pub(crate) async fn try_post(
         &self,

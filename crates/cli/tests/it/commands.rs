@@ -25,6 +25,7 @@ fn help() {
         "doctor",
         "evaluate",
         "tune",
+        "users",
     ] {
         let arguments: Vec<_> = command.split_whitespace().chain(["--help"]).collect();
         let ran = folder.sona(&arguments).expect(0);

@@ -5,6 +5,7 @@ mod commands;
 mod config;
 mod crash;
 mod demo;
+mod erasure;
 mod evaluate;
 mod identity;
 mod import;

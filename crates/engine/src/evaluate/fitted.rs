@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
-use sona_domain::{Clock, Content, ContentId, RequestContext, Source, Timestamp};
+use sona_domain::{Clock, Content, ContentId, Cursor, RequestContext, Source, Timestamp};
 use sona_numeric::interactions::Interactions;
 use sona_numeric::rows::RowSet;
 use sona_numeric::sequence::{self, Transitions};
@@ -187,7 +187,8 @@ fn count(
     for engagement in split.fit.iter().flatten() {
         viewers[engagement.item as usize] += 1;
     }
-    let mut counts = Counts::new(transitions, viewers, options, Timestamp::from_micros(0));
+    let mut counts =
+        Counts::new(transitions, viewers, Cursor::default(), options, Timestamp::from_micros(0));
     for (row, id) in data.items.iter().enumerate() {
         let id = ContentId::new(id).map_err(|e| Error::Unsuitable(format!("{id:?}: {e}")))?;
         counts.list(row as u32, Some(&Content::new(id, "")));

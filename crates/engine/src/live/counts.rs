@@ -1,15 +1,18 @@
 //! What all users share: which titles follow which, how many saw what, what is trending.
 
 use std::cmp::Reverse;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use sha2::{Digest, Sha256};
-use sona_domain::{Content, Cursor, Event, Timestamp, UserId};
+use sona_domain::{Content, Cursor, Event, LoggedEvent, Timestamp, UserId};
 use sona_numeric::sequence::{self, Transitions};
 
 use crate::history::History;
 use crate::live::trending::{Trending, ViewerKey};
 use crate::options::Options;
+
+#[cfg(test)]
+mod tests;
 
 /// The shared counts.
 #[derive(Debug, Clone)]
@@ -20,6 +23,8 @@ pub(crate) struct Counts {
     pub(crate) viewers: Vec<u32>,
     /// What is trending.
     pub(crate) trending: Trending,
+    /// Events up to here were counted by whole sequences, later ones as they came.
+    pub(crate) trained_through: Cursor,
     sequence: sequence::Options,
     /// Most viewers first, then the owner's popularity, then the newest, then the row.
     order: BTreeSet<PopularPlace>,
@@ -30,16 +35,18 @@ pub(crate) struct Counts {
 type PopularPlace = (Reverse<u32>, Reverse<u32>, Reverse<u16>, u32);
 
 impl Counts {
-    /// Counts without any event, or those of a model file.
+    /// Counts without any event, or those of a log prefix.
     pub(crate) fn new(
         transitions: Transitions,
         viewers: Vec<u32>,
+        trained_through: Cursor,
         options: &Options,
         now: Timestamp,
     ) -> Self {
         Self {
             transitions,
             viewers,
+            trained_through,
             trending: Trending::new(&options.trending, now),
             sequence: (&options.sequence).into(),
             order: BTreeSet::new(),
@@ -62,6 +69,18 @@ impl Counts {
         self.transitions.observe(&before, row, &self.sequence);
         self.viewers[row as usize] += 1;
         self.move_place(row);
+    }
+
+    /// Takes out again what one user put in; answers at how many titles they were trending.
+    pub(crate) fn forget(&mut self, share: &Share, viewer: ViewerKey) -> u64 {
+        for Counted { before, row } in &share.counted {
+            self.transitions.forget(before, *row, &self.sequence);
+            if let Some(viewers) = self.viewers.get_mut(*row as usize) {
+                *viewers = viewers.saturating_sub(1);
+            }
+            self.move_place(*row);
+        }
+        self.trending.forget_at(viewer, &share.rows)
     }
 
     /// Takes an engagement into the trending titles.
@@ -104,6 +123,55 @@ impl Counts {
         self.order.remove(place);
         place.0 = Reverse(self.viewers[row as usize]);
         self.order.insert(*place);
+    }
+}
+
+/// What one user put into the counts.
+#[derive(Debug, Default)]
+pub(crate) struct Share {
+    /// The titles they were counted at, and what each was counted after.
+    pub(crate) counted: Vec<Counted>,
+    /// Every title of their events.
+    rows: HashSet<u32>,
+}
+
+/// One title taken into the counts.
+#[derive(Debug)]
+pub(crate) struct Counted {
+    before: Vec<u32>,
+    row: u32,
+}
+
+impl Share {
+    /// The share of the user whose events are `events` (in log order, with their rows) in counts that were
+    /// trained through `trained_through`.
+    pub(crate) fn of(
+        events: &[(u32, LoggedEvent)],
+        trained_through: Cursor,
+        options: &Options,
+    ) -> Self {
+        let rows = events.iter().map(|(row, _)| *row).collect();
+        let mut history = History::default();
+        let (trained, later) =
+            events.split_at(events.partition_point(|(_, e)| e.cursor <= trained_through));
+        for (row, logged) in trained {
+            history.apply(*row, &logged.event, logged.cursor, &options.events);
+        }
+        let (sequence, window) = (history.sequence(), options.sequence.window);
+        let mut counted: Vec<_> = sequence
+            .iter()
+            .enumerate()
+            .map(|(at, row)| Counted {
+                before: sequence[at.saturating_sub(window)..at].to_vec(),
+                row: *row,
+            })
+            .collect();
+        for (row, logged) in later {
+            history.apply(*row, &logged.event, logged.cursor, &options.events);
+            let before = history.newly_engaged(*row, logged.cursor, window);
+            counted.extend(before.map(|before| Counted { before, row: *row }));
+        }
+        Self { counted, rows }
     }
 }
 

@@ -2,9 +2,10 @@
 //!
 //! Every (title, viewer) pair counts once, with `2^-(age / half life)` of its latest engagement. Decay is a
 //! common factor of all titles, so scores are kept relative to a moving origin and the order never has to
-//! be recomputed; pairs that leave the window are taken out in order of age.
+//! be recomputed; pairs that leave the window are taken out in order of age. So are those that are too many:
+//! on a busy day the window is as long as memory allows.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use sona_domain::Timestamp;
 
@@ -21,6 +22,7 @@ pub(crate) type ViewerKey = u64;
 pub(crate) struct Trending {
     window_seconds: f64,
     half_life_seconds: f64,
+    max_pairs: usize,
     origin: Timestamp,
     latest: HashMap<(u32, ViewerKey), Timestamp>,
     by_age: BTreeSet<(Timestamp, u32, ViewerKey)>,
@@ -41,6 +43,7 @@ impl Trending {
         Self {
             window_seconds: options.window_days * 86_400.0,
             half_life_seconds: options.half_life_days * 86_400.0,
+            max_pairs: options.max_pairs,
             origin: now,
             latest: HashMap::new(),
             by_age: BTreeSet::new(),
@@ -70,6 +73,11 @@ impl Trending {
             title.score += gain;
             title.viewers += 1;
         });
+        while self.latest.len() > self.max_pairs
+            && let Some((at, row, viewer)) = self.by_age.first().copied()
+        {
+            self.take_out(row, viewer, at);
+        }
     }
 
     /// Takes out what has left the window by `now`.
@@ -87,17 +95,29 @@ impl Trending {
         self.by_age.first().is_some_and(|(at, ..)| now.seconds_since(*at) >= self.window_seconds)
     }
 
-    /// Forgets one viewer.
-    pub(crate) fn forget(&mut self, viewer: ViewerKey) {
+    /// Forgets viewers whose titles are not known; looks at every pair.
+    pub(crate) fn forget(&mut self, viewers: &HashSet<ViewerKey>) {
         let theirs: Vec<_> = self
             .latest
             .iter()
-            .filter(|((_, v), _)| *v == viewer)
-            .map(|((row, _), at)| (*row, *at))
+            .filter(|((_, viewer), _)| viewers.contains(viewer))
+            .map(|((row, viewer), at)| (*row, *viewer, *at))
             .collect();
-        for (row, at) in theirs {
+        for (row, viewer, at) in theirs {
             self.take_out(row, viewer, at);
         }
+    }
+
+    /// Forgets a viewer of no other titles than `rows`; answers at how many they were counted.
+    pub(crate) fn forget_at(&mut self, viewer: ViewerKey, rows: &HashSet<u32>) -> u64 {
+        let mut counted = 0;
+        for row in rows {
+            if let Some(at) = self.latest.get(&(*row, viewer)).copied() {
+                self.take_out(*row, viewer, at);
+                counted += 1;
+            }
+        }
+        counted
     }
 
     /// Rows, best first.
@@ -172,7 +192,7 @@ mod tests {
     }
 
     fn trending() -> Trending {
-        Trending::new(&options::Trending { window_days: 14.0, half_life_days: 7.0 }, at(0.0))
+        Trending::new(&options::Trending::default(), at(0.0))
     }
 
     #[test]
@@ -215,7 +235,7 @@ mod tests {
     #[test]
     fn a_clock_set_back_for_years_changes_nothing() {
         let mut t = Trending::new(
-            &options::Trending { window_days: 14.0, half_life_days: 1.0 },
+            &options::Trending { half_life_days: 1.0, ..options::Trending::default() },
             at(5000.0),
         );
         t.add(1, 100, at(1.0), at(2.0));
@@ -225,13 +245,29 @@ mod tests {
     }
 
     #[test]
+    fn the_oldest_leave_when_there_are_too_many() {
+        let mut t = Trending::new(
+            &options::Trending { max_pairs: 2, ..options::Trending::default() },
+            at(0.0),
+        );
+        t.add(1, 100, at(2.0), at(3.0));
+        t.add(2, 100, at(1.0), at(3.0));
+        t.add(3, 100, at(3.0), at(3.0));
+        assert_eq!(t.best().collect::<Vec<_>>(), [3, 1]);
+        t.add(1, 100, at(4.0), at(4.0));
+        assert_eq!(t.best().collect::<Vec<_>>(), [1, 3], "seen again is no more than before");
+        t.add(1, 200, at(4.0), at(4.0));
+        assert_eq!((t.best().collect::<Vec<_>>(), t.viewers(1)), (vec![1], 2));
+    }
+
+    #[test]
     fn a_forgotten_viewer_leaves_no_trace() {
         let mut t = trending();
         t.add(1, 100, at(1.0), at(1.0));
         t.add(1, 200, at(1.0), at(1.0));
-        t.forget(100);
-        assert_eq!(t.viewers(1), 1);
-        t.forget(200);
+        assert_eq!(t.forget_at(100, &HashSet::from([1, 2])), 1);
+        assert_eq!((t.viewers(1), t.forget_at(100, &HashSet::from([1, 2]))), (1, 0));
+        t.forget(&HashSet::from([200, 300]));
         assert_eq!(t.best().count(), 0);
     }
 }

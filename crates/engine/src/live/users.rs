@@ -1,17 +1,29 @@
 //! The users' states in memory: loaded from the log on a miss, moved by every event after that.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
 use sona_domain::profile::{AFFINITY_STEP, NEUTRAL_AFFINITY};
 use sona_domain::{Cursor, EventRules, LoggedEvent, Profile, Timestamp, UserId};
-use sona_store::Store;
+use sona_store::Events;
 
 use crate::catalogue::{Catalogue, View};
 use crate::error::{Error, Result};
 use crate::history::History;
 use crate::snapshot::Snapshot;
+
+#[cfg(test)]
+mod tests;
+
+/// The room of a user without titles, where a title's is 1 (a bit under 100 bytes).
+const ROOM: usize = 10;
+
+/// The room `live.max_users` counts with: that of a user with twenty titles.
+const USUAL_ROOM: u64 = 30;
+
+/// Users are weighed anew each time they have got so many titles more.
+const STEP: usize = 4;
 
 /// The latest titles kept ready for the sequence source and the reasons.
 const RECENT: usize = 50;
@@ -22,9 +34,10 @@ pub(crate) struct UserState {
     pub(crate) history: History,
     pub(crate) interaction_count: u64,
     through: Cursor,
-    genre_affinities: BTreeMap<String, f32>,
-    hourly_events: [u64; 24],
-    weekday_events: [u64; 7],
+    /// By genre.
+    genre_affinities: Vec<(Box<str>, f32)>,
+    hourly_events: [u32; 24],
+    weekday_events: [u32; 7],
     last_event_at: Option<Timestamp>,
 }
 
@@ -69,16 +82,20 @@ pub(crate) struct Users {
 }
 
 impl Users {
-    /// Nobody yet; at most `max_users` are kept.
+    /// Nobody yet; as much is kept as `max_users` take who have twenty titles each.
     pub(crate) fn new(max_users: u64, rules: EventRules) -> Self {
-        Self { resident: moka::future::Cache::new(max_users), rules, removals: AtomicU64::new(0) }
+        let resident = moka::future::Cache::builder()
+            .max_capacity(max_users.saturating_mul(USUAL_ROOM))
+            .weigher(|_, user: &Arc<User>| user.state().room())
+            .build();
+        Self { resident, rules, removals: AtomicU64::new(0) }
     }
 
     /// The user's state. An unknown user has an empty one.
     pub(crate) async fn get(
         &self,
         id: &UserId,
-        store: &dyn Store,
+        store: &dyn Events,
         catalogue: &Catalogue,
     ) -> Result<Arc<User>> {
         loop {
@@ -103,36 +120,53 @@ impl Users {
     pub(crate) async fn load_all(
         &self,
         ids: &[UserId],
-        store: &dyn Store,
+        store: &dyn Events,
         catalogue: &Catalogue,
     ) -> Result<Vec<Arc<User>>> {
-        let mut users = Vec::with_capacity(ids.len());
-        // Each once: a batch names the same user many times.
-        let missing: HashSet<_> =
-            ids.iter().filter(|id| !self.resident.contains_key(*id)).cloned().collect();
-        let missing: Vec<_> = missing.into_iter().collect();
-        let mut histories: std::collections::HashMap<UserId, Vec<LoggedEvent>> =
-            missing.iter().cloned().zip(store.histories(&missing).await?).collect();
-        for id in ids {
-            let read = histories.remove(id);
-            let load = async {
-                let events = match read {
-                    Some(events) => events,
-                    // Evicted since we looked.
-                    None => store.histories(std::slice::from_ref(id)).await?.concat(),
-                };
-                Ok::<_, Error>(self.fold(&events, catalogue))
-            };
-            let user = self.resident.try_get_with_by_ref(id, load).await.map_err(Error::Shared)?;
-            users.push(user);
+        loop {
+            let removals = self.removals.load(Ordering::Acquire);
+            // Each once: a batch names the same user many times.
+            let mut found = HashMap::with_capacity(ids.len());
+            for id in ids {
+                if !found.contains_key(id) {
+                    found.insert(id, self.resident.get(id).await);
+                }
+            }
+            let mut missing = Vec::new();
+            found.retain(|id, user| {
+                user.is_some() || {
+                    missing.push((*id).clone());
+                    false
+                }
+            });
+            let mut found: HashMap<_, _> =
+                found.into_iter().filter_map(|(id, user)| Some((id, user?))).collect();
+            let histories = store.histories(&missing).await?;
+            for (id, events) in missing.iter().zip(histories) {
+                let load = async { Ok::<_, Error>(self.fold(&events, catalogue)) };
+                let user = self.resident.try_get_with_by_ref(id, load).await;
+                found.insert(id, user.map_err(Error::Shared)?);
+            }
+            if removals == self.removals.load(Ordering::Acquire) {
+                return Ok(ids.iter().map(|id| found[id].clone()).collect());
+            }
+            // As in `get`: what was read may be from before a removal.
+            for id in &missing {
+                self.resident.invalidate(id).await;
+            }
         }
-        Ok(users)
     }
 
-    /// Forgets one user.
-    pub(crate) async fn forget(&self, id: &UserId) {
+    /// Weighs a user anew whose history has grown. Only for whoever also removes users, so that nobody is brought
+    /// back by it.
+    pub(crate) async fn weigh(&self, id: &UserId, user: &Arc<User>) {
+        self.resident.insert(id.clone(), user.clone()).await;
+    }
+
+    /// Forgets one user; says whether they were in memory.
+    pub(crate) async fn forget(&self, id: &UserId) -> bool {
         self.removals.fetch_add(1, Ordering::AcqRel);
-        self.resident.invalidate(id).await;
+        self.resident.remove(id).await.is_some()
     }
 
     /// Forgets the users of whom `is_gone` says so.
@@ -171,49 +205,59 @@ impl User {
         self.state.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes in an event of this user unless it is included already.
-    pub(crate) fn apply(&self, row: u32, event: &LoggedEvent, rules: &EventRules, view: &View) {
+    /// Takes in an event of this user unless it is included already; true if the user weighs more by it.
+    pub(crate) fn apply(
+        &self,
+        row: u32,
+        event: &LoggedEvent,
+        rules: &EventRules,
+        view: &View,
+    ) -> bool {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        let before = state.room();
         if state.through < event.cursor {
             state.apply(row, event, rules, view);
         }
+        state.room() > before
     }
 
-    /// What follows from the present state under `snapshot`.
+    /// What follows from the present state under `snapshot`; kept for the next request.
     pub(crate) fn taste(&self, snapshot: &Snapshot) -> Arc<Taste> {
         let state = self.state();
         let mut kept = self.taste.lock().unwrap_or_else(PoisonError::into_inner);
-        let version = snapshot.version();
         match &*kept {
-            Some(taste) if taste.through == state.through && taste.model_version == version => {
-                taste.clone()
-            }
+            Some(taste) if taste.is_of(&state, snapshot) => taste.clone(),
             _ => {
-                let engaged = state.history.engaged();
-                let taste = Arc::new(Taste {
-                    vector: snapshot.fold_in(&engaged),
-                    engaged: engaged.into_iter().map(|(row, _)| row).collect(),
-                    recent: state.history.recent(RECENT),
-                    model_version: version,
-                    through: state.through,
-                });
+                let taste = Arc::new(Taste::new(&state, snapshot));
                 *kept = Some(taste.clone());
                 taste
             }
         }
     }
 
+    /// As [`User::taste`], but not kept: most users of whom a profile is stored do not come back soon.
+    fn passing_taste(&self, snapshot: &Snapshot) -> Arc<Taste> {
+        let state = self.state();
+        let kept = self.taste.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        kept.filter(|taste| taste.is_of(&state, snapshot))
+            .unwrap_or_else(|| Arc::new(Taste::new(&state, snapshot)))
+    }
+
     /// The user's profile at `now`.
     pub(crate) fn profile(&self, id: &UserId, snapshot: &Snapshot, now: Timestamp) -> Profile {
-        let taste = self.taste(snapshot);
+        let taste = self.passing_taste(snapshot);
         let state = self.state();
         Profile {
             user_id: id.clone(),
             model_version: taste.model_version.filter(|_| !taste.vector.is_empty()),
             preference_vector: taste.vector.clone(),
-            genre_affinities: state.genre_affinities.clone(),
-            hourly_events: state.hourly_events.to_vec(),
-            weekday_events: state.weekday_events.to_vec(),
+            genre_affinities: state
+                .genre_affinities
+                .iter()
+                .map(|(genre, affinity)| (genre.to_string(), *affinity))
+                .collect(),
+            hourly_events: state.hourly_events.map(u64::from).to_vec(),
+            weekday_events: state.weekday_events.map(u64::from).to_vec(),
             interaction_count: state.interaction_count,
             seen_count: state.history.seen_count() as u64,
             last_event_at: state.last_event_at,
@@ -223,17 +267,39 @@ impl User {
     }
 }
 
+impl Taste {
+    fn new(state: &UserState, snapshot: &Snapshot) -> Self {
+        let engaged = state.history.engaged();
+        Self {
+            vector: snapshot.fold_in(&engaged),
+            engaged: engaged.into_iter().map(|(row, _)| row).collect(),
+            recent: state.history.recent(RECENT),
+            model_version: snapshot.version(),
+            through: state.through,
+        }
+    }
+
+    fn is_of(&self, state: &UserState, snapshot: &Snapshot) -> bool {
+        self.through == state.through && self.model_version == snapshot.version()
+    }
+}
+
 impl UserState {
     fn new() -> Self {
         Self {
             history: History::default(),
             interaction_count: 0,
             through: Cursor::default(),
-            genre_affinities: BTreeMap::new(),
+            genre_affinities: Vec::new(),
             hourly_events: [0; 24],
             weekday_events: [0; 7],
             last_event_at: None,
         }
+    }
+
+    /// The room the state takes, see [`ROOM`].
+    fn room(&self) -> u32 {
+        u32::try_from(ROOM + self.history.len().next_multiple_of(STEP)).unwrap_or(u32::MAX)
     }
 
     fn apply(&mut self, row: u32, logged: &LoggedEvent, rules: &EventRules, view: &View) {
@@ -246,7 +312,13 @@ impl UserState {
         self.last_event_at = self.last_event_at.max(Some(event.timestamp));
         let weight = rules.weight(event);
         for genre in view.get(row).map(|content| content.genres.as_slice()).unwrap_or_default() {
-            let affinity = self.genre_affinities.entry(genre.clone()).or_insert(NEUTRAL_AFFINITY);
+            let known =
+                self.genre_affinities.binary_search_by(|(known, _)| (**known).cmp(genre.as_str()));
+            let at = known.unwrap_or_else(|at| {
+                self.genre_affinities.insert(at, (genre.as_str().into(), NEUTRAL_AFFINITY));
+                at
+            });
+            let affinity = &mut self.genre_affinities[at].1;
             *affinity += AFFINITY_STEP * (weight - *affinity);
         }
     }

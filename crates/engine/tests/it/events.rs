@@ -93,23 +93,6 @@ async fn a_rejection_removes_and_interest_does_not(backend: Backend) {
 }
 on_both!(a_rejection_removes_and_interest_does_not);
 
-async fn a_removed_user_is_unknown(backend: Backend) {
-    let mut world = World::two_families(backend, 4, 4).await;
-    world.track(vec![watch("gone", "a0"), watch("gone", "a1")]).await;
-    world.engine.write_profiles(&[user_id("gone")]).await.expect("written");
-    let removed = world.engine.remove_user(&user_id("gone")).await.expect("removed");
-    let removed = removed.expect("known");
-    assert_eq!((removed.events, removed.profiles), (2, 1));
-    assert_eq!(world.engine.profile(&user_id("gone")).await.expect("read"), None);
-    assert_eq!(world.engine.remove_user(&user_id("gone")).await.expect("asked"), None);
-    world.restart().await;
-    assert_eq!(world.list("gone", 3).await.interaction_count, 0);
-    // The log goes on behind the gap.
-    world.track(vec![watch("other", "a0")]).await;
-    assert_eq!(world.list("other", 3).await.interaction_count, 1);
-}
-on_both!(a_removed_user_is_unknown);
-
 #[tokio::test]
 async fn content_written_a_moment_ago_takes_events() {
     let world = World::new(Backend::Sqlite).await;

@@ -26,7 +26,7 @@ async fn what_one_process_writes_the_other_shows(backend: Backend) {
     world.train().await;
     eventually(async || other.stats().model_version == Some(1)).await;
 
-    world.engine.remove_user(&user_id("u")).await.expect("removed");
+    world.engine.erase_user(&user_id("u")).await.expect("erased");
     eventually(async || list(&other, "u", 5).await.interaction_count == 0).await;
 }
 on_both!(what_one_process_writes_the_other_shows);

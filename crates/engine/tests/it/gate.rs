@@ -140,7 +140,7 @@ async fn write(world: Arc<World>, board: Arc<Board>) -> usize {
         let refused = board.pairs[user].iter().filter(|flag| flag.read().is_some()).count();
         if refused > TITLES / 2 {
             board.pairs[user].iter().for_each(|flag| flag.set(false));
-            world.engine.remove_user(&user_id(&user_name)).await.expect("removed");
+            world.engine.erase_user(&user_id(&user_name)).await.expect("erased");
         } else if matches!(
             world.track(vec![act]).await[0],
             sona_engine::TrackOutcome::Accepted { .. }

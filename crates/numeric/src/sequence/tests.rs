@@ -74,6 +74,54 @@ proptest! {
     }
 
     #[test]
+    fn a_row_never_holds_twice_the_neighbours_and_loses_the_weakest(
+        sequences in sequences(),
+        neighbours in 1_usize..8,
+    ) {
+        let options = Options { neighbours, ..Options::default() };
+        let whole = Transitions::from_sequences(15, &sequences, &Options::default());
+        let cut = Transitions::from_sequences(15, &sequences, &options);
+        let live = one_by_one(15, &sequences, &options);
+        for from in 0..15 {
+            let mut expect: Vec<_> = whole.neighbours(from).collect();
+            if expect.len() >= 2 * neighbours {
+                expect.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+                expect.truncate(neighbours);
+                expect.sort_by_key(|&(to, _)| to);
+            }
+            prop_assert_eq!(cut.neighbours(from).collect::<Vec<_>>(), expect.clone());
+            let kept: Vec<_> = live.neighbours(from).collect();
+            prop_assert!(kept.len() < 2 * neighbours && kept.is_sorted_by(|a, b| a.0 < b.0));
+            prop_assert!(kept.iter().all(|&(to, count)| count < whole.count(from, to) * 1.0001));
+            if whole.neighbours(from).count() < 2 * neighbours {
+                prop_assert_eq!(kept.len(), expect.len(), "nothing is lost below the limit");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_forgotten_was_never_counted(
+        stay in sequences(),
+        leave in sequences(),
+        options in any_options(),
+    ) {
+        let expect = one_by_one(15, &stay, &options);
+        let mut transitions = one_by_one(15, &[stay, leave.clone()].concat(), &options);
+        for sequence in &leave {
+            for at in 0..sequence.len() {
+                transitions.forget(&sequence[..at], sequence[at], &options);
+            }
+        }
+        prop_assert_eq!(transitions.len(), expect.len());
+        for from in 0..15 {
+            for (to, count) in expect.neighbours(from) {
+                let got = transitions.count(from, to);
+                prop_assert!((got - count).abs() < 1e-4 * (1.0 + count), "{got} against {count}");
+            }
+        }
+    }
+
+    #[test]
     fn score_follows_the_formula_and_is_the_sum_of_its_evidence(
         sequences in sequences(),
         options in any_options(),
@@ -121,6 +169,22 @@ fn counting_in_parallel_is_the_same_with_any_number_of_threads() {
     };
     assert!(count(1) == count(2));
     assert!(count(1) == count(3));
+}
+
+#[test]
+fn a_full_row_keeps_what_is_often_near_and_lets_newcomers_in() {
+    let options = Options { neighbours: 2, backward: 0.0, ..Options::default() };
+    let mut transitions = Transitions::new(10);
+    let mut follow = |items: &[u32]| {
+        for &item in items {
+            transitions.observe(&[0], item, &options);
+        }
+        transitions.neighbours(0).collect::<Vec<_>>()
+    };
+    assert_eq!(follow(&[5, 5, 5, 9, 9, 1]), [(1, 1.0), (5, 3.0), (9, 2.0)]);
+    assert_eq!(follow(&[2]), [(5, 3.0), (9, 2.0)], "the fourth neighbour is one too many");
+    assert_eq!(follow(&[2, 2, 2, 1]), [(2, 3.0), (5, 3.0)], "a newcomer that grew has replaced 9");
+    assert_eq!(follow(&[9]), [(2, 3.0), (5, 3.0), (9, 1.0)], "what comes back starts anew");
 }
 
 #[test]

@@ -1,56 +1,29 @@
-//! `/api/v1/users/{user_id}`: forgetting a user.
+//! `/api/v1/users/{user_id}`: erasing a user.
 
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use serde::Serialize;
-use sona_domain::UserId;
-use utoipa::ToSchema;
+use sona_domain::{Erasure, UserId};
 
 use crate::app::App;
-use crate::error::{ApiError, Code, Problem, Result};
+use crate::error::Result;
 use crate::identity::caller::PathUser;
 
-/// What was removed.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct UserRemoved {
-    /// Whose.
-    user_id: UserId,
-    /// How much of what.
-    removed: Removed,
-}
-
-/// How much of what was removed.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct Removed {
-    /// Events taken out of the log.
-    events: u64,
-    /// Stored profiles, 0 or 1.
-    profiles: u64,
-}
-
-/// Remove a user
+/// Erase a user
 ///
-/// With all that is theirs: events, profile, what is held in memory. Counts that name nobody (how often two
-/// titles follow each other) change with the next training.
+/// With every trace: events, profile, what is held in memory or waits to be written, their part in the counts lists
+/// rest on, and what deleted rows leave in the database's files. Answers a receipt; for an unknown user one of zeros,
+/// so a request may be repeated. Events sent before are erased, events sent later begin a new history. A request
+/// given up at the time limit goes on to its end.
 #[utoipa::path(
-    delete, path = "/api/v1/users/{user_id}", operation_id = "remove_user", tag = "users",
+    delete, path = "/api/v1/users/{user_id}", operation_id = "erase_user", tag = "users",
     params(("user_id" = UserId, Path, description = "Whom")),
-    responses(
-        (status = 200, description = "The user is removed", body = UserRemoved),
-        (status = 404, description = "There is no such user", body = Problem, content_type = "application/problem+json"),
-    )
+    responses((status = 200, description = "The user is erased", body = Erasure))
 )]
-pub(crate) async fn remove(
+pub(crate) async fn erase(
     State(app): State<Arc<App>>,
     PathUser(user_id): PathUser,
-) -> Result<Json<UserRemoved>> {
-    match app.engine.remove_user(&user_id).await? {
-        Some(removed) => {
-            let removed = Removed { events: removed.events, profiles: removed.profiles };
-            Ok(Json(UserRemoved { user_id, removed }))
-        }
-        None => Err(ApiError::new(Code::UnknownUser, format!("there is no user {user_id:?}"))),
-    }
+) -> Result<Json<Erasure>> {
+    Ok(Json(app.engine.erase_user(&user_id).await?))
 }

@@ -1,7 +1,7 @@
 //! Users in PostgreSQL.
 
 use async_trait::async_trait;
-use sona_domain::{Timestamp, UserId};
+use sona_domain::{FileTraces, Timestamp, UserId};
 
 use super::{PostgresStore, events, locked_head, set_head};
 use crate::error::{Error, Result};
@@ -59,7 +59,15 @@ impl Users for PostgresStore {
         set_head(&mut transaction, LOG, sequence).await?;
         transaction.commit().await?;
         let [events, profiles, _] = removed;
-        Ok(Some(RemovedUser { events, profiles }))
+        Ok(Some(RemovedUser { sequence, events, profiles }))
+    }
+
+    async fn scrub(&self, _: &UserId) -> Result<FileTraces> {
+        // Few dead rows would be left in the indexes, keys and all, unless told otherwise.
+        sqlx::raw_sql("VACUUM (INDEX_CLEANUP ON) viewing_events, profiles, users")
+            .execute(&self.pool)
+            .await?;
+        Ok(FileTraces::Vacuumed)
     }
 
     async fn removals_after(&self, sequence: i64, limit: usize) -> Result<Vec<UserRemoval>> {

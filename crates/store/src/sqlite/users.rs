@@ -1,9 +1,9 @@
 //! Users in SQLite.
 
 use async_trait::async_trait;
-use sona_domain::{Timestamp, UserId};
+use sona_domain::{FileTraces, Timestamp, UserId};
 
-use super::{SqliteStore, head, set_head};
+use super::{SqliteStore, head, set_head, traces};
 use crate::error::{Error, Result};
 use crate::row::sql_limit;
 use crate::users::{RemovalRow, RemovedUser, UserRemoval, Users, digest};
@@ -53,7 +53,26 @@ impl Users for SqliteStore {
         .await?;
         set_head(&mut transaction, LOG, sequence).await?;
         transaction.commit().await?;
-        Ok(Some(RemovedUser { events, profiles }))
+        Ok(Some(RemovedUser { sequence, events, profiles }))
+    }
+
+    async fn scrub(&self, user: &UserId) -> Result<FileTraces> {
+        let Some(path) = self.path.clone() else { return Ok(FileTraces::None) };
+        if !traces::empty_log(&mut *self.writer.acquire().await?).await? {
+            return Ok(FileTraces::Remain);
+        }
+        let id = user.clone();
+        let found = tokio::task::spawn_blocking(move || traces::in_free_space(&path, id.as_str()))
+            .await
+            .map_err(|panic| sqlx::Error::Io(panic.into()))?;
+        if found.map_err(sqlx::Error::Io)? {
+            let mut writer = self.writer.acquire().await?;
+            sqlx::query("VACUUM").execute(&mut *writer).await?;
+            if !traces::empty_log(&mut writer).await? {
+                return Ok(FileTraces::Remain);
+            }
+        }
+        Ok(FileTraces::None)
     }
 
     async fn removals_after(&self, sequence: i64, limit: usize) -> Result<Vec<UserRemoval>> {

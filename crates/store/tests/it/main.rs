@@ -37,6 +37,7 @@ mod migrations;
 mod models;
 mod processes;
 mod profiles;
+mod traces;
 mod users;
 
 use std::sync::Arc;

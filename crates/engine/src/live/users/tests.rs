@@ -1,0 +1,97 @@
+//! A user who is removed while somebody reads their history.
+
+use async_trait::async_trait;
+use sona_domain::{ContentId, Event, EventId, EventType};
+use sona_store::{AppendOutcome, Result as StoreResult};
+use tokio::sync::Notify;
+
+use super::*;
+
+/// A log of one user's one event. The first read of it stops, with the answer in hand, until it is told to go on.
+#[derive(Default)]
+struct SlowLog {
+    removed: std::sync::atomic::AtomicBool,
+    reads: AtomicU64,
+    reading: Notify,
+    go_on: Notify,
+}
+
+#[async_trait]
+impl Events for SlowLog {
+    async fn histories(&self, users: &[UserId]) -> StoreResult<Vec<Vec<LoggedEvent>>> {
+        let events = if self.removed.load(Ordering::SeqCst) { vec![] } else { vec![event()] };
+        if self.reads.fetch_add(1, Ordering::SeqCst) == 0 {
+            self.reading.notify_one();
+            self.go_on.notified().await;
+        }
+        Ok(vec![events; users.len()])
+    }
+
+    async fn append(&self, _: &[Event], _: Timestamp) -> StoreResult<Vec<AppendOutcome>> {
+        unreachable!("only histories are read")
+    }
+
+    async fn head(&self) -> StoreResult<Cursor> {
+        unreachable!("only histories are read")
+    }
+
+    async fn after(&self, _: Cursor, _: usize) -> StoreResult<Vec<LoggedEvent>> {
+        unreachable!("only histories are read")
+    }
+
+    async fn since(&self, _: Timestamp, _: Cursor, _: usize) -> StoreResult<Vec<LoggedEvent>> {
+        unreachable!("only histories are read")
+    }
+}
+
+fn user() -> UserId {
+    UserId::new("u").expect("an id")
+}
+
+fn event() -> LoggedEvent {
+    let event = Event {
+        event_id: EventId::new("e").expect("an id"),
+        user_id: user(),
+        content_id: ContentId::new("c").expect("an id"),
+        event_type: EventType::new("watch").expect("a type"),
+        completion_rate: None,
+        rating: None,
+        is_rewatch: false,
+        dismissed: false,
+        context: None,
+        timestamp: Timestamp::from_seconds(1),
+    };
+    LoggedEvent { cursor: Cursor(1), event }
+}
+
+/// Removes the user while `load` reads them; what `load` answers and what is kept is of after the removal.
+async fn check<L: Future<Output = Arc<User>>>(
+    load: impl FnOnce(Arc<Users>, Arc<SlowLog>, Arc<Catalogue>) -> L,
+) {
+    let users = Arc::new(Users::new(10, EventRules::default()));
+    let (log, catalogue) = (Arc::new(SlowLog::default()), Arc::new(Catalogue::new()));
+    let remove = async {
+        log.reading.notified().await;
+        log.removed.store(true, Ordering::SeqCst);
+        users.forget(&user()).await;
+        log.go_on.notify_one();
+    };
+    let (loaded, ()) = tokio::join!(load(users.clone(), log.clone(), catalogue.clone()), remove);
+    assert_eq!(loaded.state().interaction_count, 0);
+    let kept = users.get(&user(), &*log, &catalogue).await.expect("read");
+    assert_eq!(kept.state().interaction_count, 0);
+}
+
+#[tokio::test]
+async fn a_request_does_not_bring_them_back() {
+    check(async |users, log, catalogue| users.get(&user(), &*log, &catalogue).await.expect("read"))
+        .await;
+}
+
+#[tokio::test]
+async fn a_batch_does_not_bring_them_back() {
+    check(async |users, log, catalogue| {
+        users.load_all(&[user()], &*log, &catalogue).await.expect("read").swap_remove(0)
+    })
+    .await;
+}
