@@ -162,7 +162,9 @@ pub fn evaluate(
         return Err(Error::Unsuitable(format!("{absent} needs times, and the data has none")));
     }
     progress(Progress::Fitting);
-    let mut sources: Vec<_> = options.models.iter().flat_map(|model| model.sources()).collect();
+    let fusion = &options.engine.fusion;
+    let mut sources: Vec<_> =
+        options.models.iter().flat_map(|model| model.sources(fusion)).collect();
     sources.sort_unstable();
     sources.dedup();
     let fitted = Fitted::new(data, &split, &sources, &options.engine, clock)?;
@@ -170,7 +172,8 @@ pub fn evaluate(
     progress(Progress::Resampling);
     let models = options.models.iter().enumerate().map(|(at, model)| {
         let values: Vec<_> = ranked.iter().map(|lists| lists.values[at]).collect();
-        let seconds = model.sources().into_iter().filter_map(|s| fitted.seconds.get(&s)).sum();
+        let seconds =
+            model.sources(fusion).into_iter().filter_map(|s| fitted.seconds.get(&s)).sum();
         ModelReport {
             name: model.to_string(),
             fit_seconds: seconds,

@@ -34,7 +34,7 @@ pub struct Fusion {
     pub candidates_per_source: usize,
     /// Weight of the collaborative source; weights are scaled to sum to 1 over the sources present.
     pub collaborative: f32,
-    /// Weight of the item-item source.
+    /// Weight of the item-item source; at 0 it is not trained.
     pub item_item: f32,
     /// Weight of the sequence source.
     pub sequence: f32,
@@ -51,10 +51,10 @@ impl Default for Fusion {
         Self {
             candidates_per_source: 100,
             collaborative: 0.20,
-            item_item: 0.20,
+            item_item: 0.0,
             sequence: 0.50,
             trending: 0.20,
-            popular: 0.05,
+            popular: 0.02,
             context: 0.10,
         }
     }

@@ -68,7 +68,8 @@ struct Run {
 struct Fitted {
     model: als::Model,
     options: als::Options,
-    item_item: item_item::Model,
+    /// Only what has a weight in the fusion is trained.
+    item_item: Option<item_item::Model>,
 }
 
 impl Engine {
@@ -234,7 +235,8 @@ impl Engine {
         let of = options.iterations;
         let (points, mut measured) = mpsc::unbounded_channel();
         let (cancelled, report) = (run.cancelled.clone(), run.report.clone());
-        let near: item_item::Options = (&self.options.item_item).into();
+        let wanted = self.options.fusion.item_item > 0.0;
+        let near = wanted.then(|| item_item::Options::from(&self.options.item_item));
         let work = move || -> Result<Fitted> {
             let fitted = als::fit(&interactions, &options, &mut |iteration| {
                 let als::Iteration { index, loss } = iteration;
@@ -247,7 +249,8 @@ impl Engine {
                 }
             });
             let model = fitted?;
-            let item_item = item_item::fit(&interactions, &near)?;
+            let item_item =
+                near.map(|options| item_item::fit(&interactions, &options)).transpose()?;
             Ok(Fitted { model, options, item_item })
         };
         let fitting = tokio::task::spawn_blocking(work);
@@ -306,7 +309,7 @@ impl Engine {
             factors: fitted.model.items,
             viewers: counted.viewers,
             transitions: counted.transitions,
-            item_item: Some(fitted.item_item),
+            item_item: fitted.item_item,
             options: fitted.options,
             through: data.through,
         };

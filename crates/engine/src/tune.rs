@@ -137,7 +137,8 @@ impl<'b> Bench<'b> {
         if !model.is_possible(data) {
             return Err(Error::Unsuitable(format!("{model} needs times, and the data has none")));
         }
-        let fit = || Fitted::new(data, &split, &model.sources(), &search.engine, clock);
+        let sources = model.possible_sources();
+        let fit = || Fitted::new(data, &split, &sources, &search.engine, clock);
         let fitted = (search.subject == Subject::Fused).then(fit).transpose()?;
         Ok(Self { data, search, clock, split, model, fitted })
     }
@@ -172,7 +173,7 @@ impl<'b> Bench<'b> {
         let fitted = if let Some(fitted) = &self.fitted {
             fitted
         } else {
-            let sources = self.model.sources();
+            let sources = self.model.possible_sources();
             fresh = Fitted::new(self.data, &self.split, &sources, &engine, self.clock)?;
             &fresh
         };

@@ -56,7 +56,7 @@ impl Default for Options {
             history_decay: 0.6,
             source_popularity_exponent: 0.4,
             source_popularity_shift: 10.0,
-            target_popularity_exponent: 0.1,
+            target_popularity_exponent: 0.2,
         }
     }
 }

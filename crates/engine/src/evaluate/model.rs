@@ -39,14 +39,23 @@ impl Model {
         data.is_timed() || self != Self::Alone(Source::Trending)
     }
 
-    /// The sources it is made of.
-    pub(crate) fn sources(self) -> Vec<Source> {
+    /// The sources it is made of: of the fused ones those that have a weight.
+    pub(crate) fn sources(self, fusion: &Fusion) -> Vec<Source> {
+        let weighty = |source: &Source| fusion.weight(*source) > 0.0;
         match self {
             Self::Alone(source) => vec![source],
-            Self::Fused => SOURCES.to_vec(),
+            Self::Fused => SOURCES.into_iter().filter(weighty).collect(),
             Self::FusedWithout(without) => {
-                SOURCES.into_iter().filter(|source| *source != without).collect()
+                SOURCES.into_iter().filter(weighty).filter(|source| *source != without).collect()
             }
+        }
+    }
+
+    /// The sources it may be made of, whatever their weights.
+    pub(crate) fn possible_sources(self) -> Vec<Source> {
+        match self {
+            Self::Alone(source) => vec![source],
+            Self::Fused | Self::FusedWithout(_) => SOURCES.to_vec(),
         }
     }
 
@@ -57,7 +66,7 @@ impl Model {
         allowed: &RowSet,
         fusion: &Fusion,
     ) -> Vec<(u32, f32)> {
-        let taking_part = self.sources();
+        let taking_part = self.sources(fusion);
         let sources: Vec<_> = sources
             .iter()
             .map(Box::as_ref)
