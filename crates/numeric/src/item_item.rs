@@ -188,6 +188,7 @@ impl Model {
     ///
     /// # Panics
     /// If `rows` names a row twice or one that is not below `items`.
+    #[must_use]
     pub fn moved(&self, rows: &[u32], items: usize) -> Self {
         let mut factors = Matrix::zeros(items, self.factors.width());
         let mut degrees = vec![0.0; items];

@@ -157,7 +157,9 @@ fn spread(
             kernel::add(sum, scale[*column as usize], x.row(*column as usize));
         }
         let own = own(row);
-        sum.iter_mut().for_each(|value| *value *= own);
+        for value in sum {
+            *value *= own;
+        }
     });
     out
 }
@@ -187,7 +189,9 @@ fn product(x: &Matrix, y: &Matrix) -> Vec<f64> {
             })
             .collect();
         for part in parts {
-            sum.iter_mut().zip(part).for_each(|(total, value)| *total += f64::from(value));
+            for (total, value) in sum.iter_mut().zip(part) {
+                *total += f64::from(value);
+            }
         }
     }
     sum
