@@ -1,3 +1,5 @@
+//! The item-item model against the dense formula, and what must hold for any matrix.
+
 use super::*;
 use faer::{Mat, Side};
 use proptest::prelude::*;
