@@ -5,9 +5,12 @@ mod negatives;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use sona_domain::{Event, EventId, EventRules, EventType, Timestamp};
+use sona_domain::{EventRules, EventType, Timestamp};
 use sona_engine::evaluate::{Builder, Data, Part, Protocol, Row};
-use sona_formats::{Contents, Dataset, EventRow, Source, Split, recognise};
+use sona_engine::import::{self, Named};
+use sona_formats::{
+    Contents, Dataset, EventRow, Field, Rejected, Row as FileRow, Source, Split, recognise,
+};
 
 use crate::output::note;
 
@@ -61,8 +64,8 @@ pub(crate) fn read(args: &DataSetArgs, rules: &EventRules) -> anyhow::Result<(Da
         None if !is_split && is_ordered(&dataset) => Protocol::LastItem,
         None => Protocol::FullRanking,
     });
-    let mut reading =
-        Reading { name: EventId::new("row")?, builder: Builder::default(), rules, skipped: 0 };
+    let event_type = EventType::new(EventType::COMPLETE).map_err(anyhow::Error::msg)?;
+    let mut reading = Reading { event_type, builder: Builder::default(), rules, skipped: 0 };
     for source in dataset.sources.iter().filter(|source| source.contents == Contents::Events) {
         reading.read(source, part(source.split, protocol, negatives.is_some()))?;
     }
@@ -104,8 +107,8 @@ fn is_ordered(dataset: &Dataset) -> bool {
 }
 
 struct Reading<'r> {
-    /// Rows become events to be weighed; none of them is kept, so one name does for all.
-    name: EventId,
+    /// What rows without a rating and a type are.
+    event_type: EventType,
     builder: Builder,
     rules: &'r EventRules,
     skipped: u64,
@@ -114,49 +117,43 @@ struct Reading<'r> {
 impl Reading<'_> {
     fn read(&mut self, source: &Source, part: Option<Part>) -> anyhow::Result<()> {
         let Some(part) = part else { return Ok(()) };
-        for row in source.events().with_context(|| source.path.display().to_string())? {
-            match row {
-                Ok(row) => {
-                    let weight = weight(source, &row, &self.name, self.rules)?;
-                    let (user, item) = (row.user.as_str(), row.item.as_str());
-                    self.builder.add(part, Row { user, item, weight, at: row.timestamp });
-                }
+        let mut rows = source.rows().with_context(|| source.path.display().to_string())?;
+        while let Some(row) = rows.next() {
+            let row = match row {
+                Ok(FileRow::Event(row)) => row,
+                Ok(FileRow::Content(_) | FileRow::Attributes(_)) => continue,
                 Err(rejected) => {
-                    if self.skipped == 0 {
-                        let (file, line) = (source.path.display(), rejected.line);
-                        note(format!("{file}, line {line}: {}", rejected.reason))?;
-                    }
-                    self.skipped += 1;
+                    self.skip(source, &rejected)?;
+                    continue;
                 }
+            };
+            if let Err((field, reason)) = self.take(source, part, row) {
+                self.skip(source, &rows.reject(field, reason))?;
             }
         }
         Ok(())
     }
-}
 
-/// The engagement weight of a row: that of the event it would be imported as.
-fn weight(
-    source: &Source,
-    row: &EventRow,
-    name: &EventId,
-    rules: &EventRules,
-) -> anyhow::Result<f32> {
-    let rating =
-        row.value.map(|value| source.stars(value)).transpose().map_err(anyhow::Error::msg)?;
-    let kind = if rating.is_some() { EventType::RATE } else { EventType::COMPLETE };
-    let kind = || EventType::new(kind).map_err(anyhow::Error::msg);
-    Ok(rules.weight(&Event {
-        event_id: name.clone(),
-        user_id: row.user.clone(),
-        content_id: row.item.clone(),
-        event_type: row.event_type.clone().map_or_else(kind, Ok)?,
-        completion_rate: row.completion_rate,
-        rating,
-        is_rewatch: row.is_rewatch,
-        dismissed: row.dismissed,
-        context: None,
-        timestamp: row.timestamp.unwrap_or(Timestamp::from_micros(0)),
-    }))
+    /// Weighs a row as the event it would be imported as.
+    fn take(&mut self, source: &Source, part: Part, row: EventRow) -> Result<(), (Field, String)> {
+        let at = row.timestamp;
+        let untimed = Timestamp::from_micros(0);
+        // No event is kept, so one name does for all.
+        let named = Named { file: "row", number: 1, untimed, event_type: &self.event_type };
+        let event = import::event(row, source, &named, self.rules)?;
+        let (user, item) = (event.user_id.as_str(), event.content_id.as_str());
+        self.builder.add(part, Row { user, item, weight: self.rules.weight(&event), at });
+        Ok(())
+    }
+
+    fn skip(&mut self, source: &Source, rejected: &Rejected) -> std::io::Result<()> {
+        if self.skipped == 0 {
+            let (file, line) = (source.path.display(), rejected.line);
+            note(format!("{file}, line {line}: {}", rejected.reason))?;
+        }
+        self.skipped += 1;
+        Ok(())
+    }
 }
 
 /// The name a path is known by.

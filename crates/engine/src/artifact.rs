@@ -46,7 +46,8 @@ pub struct Artifact {
 struct Header {
     format: u32,
     through: i64,
-    options: Fitted,
+    #[serde(with = "Fitted")]
+    options: als::Options,
     /// There if what is near each title is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     near_low_pass_weight: Option<f32>,
@@ -54,6 +55,7 @@ struct Header {
 
 /// The ALS options as the file names them.
 #[derive(Serialize, Deserialize)]
+#[serde(remote = "als::Options")]
 struct Fitted {
     factors: usize,
     unobserved_weight: f32,
@@ -62,34 +64,6 @@ struct Fitted {
     confidence_alpha: f32,
     iterations: usize,
     seed: u64,
-}
-
-impl From<&als::Options> for Fitted {
-    fn from(o: &als::Options) -> Self {
-        Self {
-            factors: o.factors,
-            unobserved_weight: o.unobserved_weight,
-            regularization: o.regularization,
-            regularization_exponent: o.regularization_exponent,
-            confidence_alpha: o.confidence_alpha,
-            iterations: o.iterations,
-            seed: o.seed,
-        }
-    }
-}
-
-impl From<&Fitted> for als::Options {
-    fn from(o: &Fitted) -> Self {
-        Self {
-            factors: o.factors,
-            unobserved_weight: o.unobserved_weight,
-            regularization: o.regularization,
-            regularization_exponent: o.regularization_exponent,
-            confidence_alpha: o.confidence_alpha,
-            iterations: o.iterations,
-            seed: o.seed,
-        }
-    }
 }
 
 impl Artifact {
@@ -101,7 +75,7 @@ impl Artifact {
         let header = Header {
             format: FORMAT,
             through: self.through.0,
-            options: (&self.options).into(),
+            options: self.options.clone(),
             near_low_pass_weight: near.as_ref().map(|near| near.low_pass_weight),
         };
         let header = serde_json::to_string(&header).map_err(|e| e.to_string())?;
@@ -177,7 +151,7 @@ impl Artifact {
             viewers,
             transitions,
             item_item: read_near(&tensors, header.near_low_pass_weight, rows)?,
-            options: (&header.options).into(),
+            options: header.options,
             through: Cursor(header.through),
         })
     }

@@ -15,11 +15,8 @@ use crate::live::counts::Counts;
 use crate::live::users::Taste;
 use crate::snapshot::Snapshot;
 
-use collaborative::Collaborative;
 use context::Context;
-use item_item::ItemItem;
 use popular::Popular;
-use sequence::Sequence;
 use trending::Trending;
 
 /// Everything a source may look at to answer one request.
@@ -40,19 +37,14 @@ pub(crate) struct Question<'q> {
 impl<'q> Question<'q> {
     /// All sources, in listing order.
     pub(crate) fn sources(&self) -> Vec<Box<dyn Candidates + 'q>> {
+        let (counts, allowed, limit) = (self.counts, self.allowed, self.limit);
         vec![
-            Box::new(Collaborative::new(self.snapshot, self.taste, self.allowed, self.limit)),
-            Box::new(ItemItem::new(self.snapshot, self.taste, self.allowed, self.limit)),
-            Box::new(Sequence::new(
-                self.counts,
-                self.taste,
-                self.sequence,
-                self.allowed,
-                self.limit,
-            )),
+            Box::new(collaborative::ask(self.snapshot, self.taste, allowed, limit)),
+            Box::new(item_item::ask(self.snapshot, self.taste, allowed, limit)),
+            Box::new(sequence::ask(counts, self.taste, self.sequence, allowed, limit)),
             Box::new(Trending(self.trending)),
-            Box::new(Popular(self.counts)),
-            Box::new(Context::new(self.context, self.view, self.counts, self.allowed, self.limit)),
+            Box::new(Popular(counts)),
+            Box::new(Context::new(self.context, self.view, counts, allowed, limit)),
         ]
     }
 }
@@ -72,29 +64,45 @@ pub(crate) trait Candidates {
     fn absent(&self) -> &'static str;
 }
 
-/// Scores of all rows, scaled so that the best allowed one is 1.
+/// A source that has scored all rows, scaled so that the best allowed one is 1.
 pub(crate) struct Dense {
+    source: Source,
     scores: Vec<f32>,
     best: Vec<(u32, f32)>,
     scale: f32,
+    absent: &'static str,
 }
 
 impl Dense {
-    /// Scales `scores`; only positive ones count.
-    pub(crate) fn new(scores: Vec<f32>, allowed: &RowSet, limit: usize) -> Self {
+    /// Scales `scores`; only positive ones count. `absent` is said if there are none.
+    pub(crate) fn new(
+        source: Source,
+        scores: Vec<f32>,
+        allowed: &RowSet,
+        limit: usize,
+        absent: &'static str,
+    ) -> Self {
         let best = sona_numeric::select::top_k(&scores, allowed, limit, 0.0);
         let scale = best.first().map_or(0.0, |(_, score)| score.recip());
-        Self { scores, best, scale }
+        Self { source, scores, best, scale, absent }
+    }
+}
+
+impl Candidates for Dense {
+    fn source(&self) -> Source {
+        self.source
     }
 
-    /// The best allowed rows.
-    pub(crate) fn best(&self, limit: usize) -> Vec<u32> {
+    fn best(&self, _allowed: &RowSet, limit: usize) -> Vec<u32> {
         self.best.iter().take(limit).map(|(row, _)| *row).collect()
     }
 
-    /// The scaled score of a row.
-    pub(crate) fn score(&self, row: u32) -> f32 {
+    fn score(&self, row: u32) -> f32 {
         let raw = self.scores.get(row as usize).copied().unwrap_or(0.0);
         (raw * self.scale).clamp(0.0, 1.0)
+    }
+
+    fn absent(&self) -> &'static str {
+        self.absent
     }
 }

@@ -23,6 +23,8 @@ use tokio::sync::mpsc;
 use batches::{Batch, Known, Reading};
 use fingerprint::Fingerprint;
 
+pub use rows::{Named, event};
+
 /// Batches that may wait for the database.
 const WAITING: usize = 1;
 

@@ -10,7 +10,6 @@ use crate::gate;
 use crate::live::counts::Counts;
 use crate::recommend::MAX_LIMIT;
 use crate::snapshot::Snapshot;
-use sona_numeric::rows::RowSet;
 
 /// Candidates kept beyond the limit, as in a recommendation.
 const SPARE: usize = 20;
@@ -18,28 +17,8 @@ const SPARE: usize = 20;
 /// Titles with few viewers are alike by chance; so many viewers are added to both sides.
 const SHRINK: f32 = 10.0;
 
-struct Alike {
-    source: Source,
-    dense: Dense,
-}
-
-impl Candidates for Alike {
-    fn source(&self) -> Source {
-        self.source
-    }
-
-    fn best(&self, _allowed: &RowSet, limit: usize) -> Vec<u32> {
-        self.dense.best(limit)
-    }
-
-    fn score(&self, row: u32) -> f32 {
-        self.dense.score(row)
-    }
-
-    fn absent(&self) -> &'static str {
-        "nobody engaged with this title and another one"
-    }
-}
+/// What a source says that has nothing.
+const ABSENT: &str = "nobody engaged with this title and another one";
 
 impl Engine {
     /// The titles most like `id`, most alike first; only titles that may be shown now. Empty if nobody has
@@ -55,13 +34,11 @@ impl Engine {
 
         let limit = limit.clamp(1, MAX_LIMIT);
         let per_source = self.options.fusion.candidates_per_source.max(limit + SPARE);
-        let dense = |scores| Dense::new(scores, &allowed, per_source);
+        let dense = |source, scores| Dense::new(source, scores, &allowed, per_source, ABSENT);
         let snapshot = self.snapshot.load_full();
-        let collaborative = dense(cosines(&snapshot, row));
-        let sequence = dense(co_engagement(&self.counts(), row));
         let sources: [&dyn Candidates; 2] = [
-            &Alike { source: Source::Collaborative, dense: collaborative },
-            &Alike { source: Source::Sequence, dense: sequence },
+            &dense(Source::Collaborative, cosines(&snapshot, row)),
+            &dense(Source::Sequence, co_engagement(&self.counts(), row)),
         ];
         let (mut fused, _) = fuse(&sources, &allowed, &self.options.fusion, limit + SPARE);
         gate::recheck(self, None, self.clock.now(), &mut fused, |item| item.row);

@@ -83,6 +83,11 @@ impl Snapshot {
         }
     }
 
+    /// Whether the model says what is near each title.
+    pub(crate) fn has_item_item(&self) -> bool {
+        self.model.as_ref().is_some_and(|model| model.item_item.is_some())
+    }
+
     /// How near every row is to the titles of `engaged`, into `scores`.
     pub(crate) fn score_near(&self, engaged: &[u32], scores: &mut Vec<f32>) {
         match self.model.as_ref().and_then(|model| model.item_item.as_ref()) {

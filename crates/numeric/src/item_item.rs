@@ -210,11 +210,6 @@ impl Model {
         self.neighbours.len()
     }
 
-    /// What the model takes in memory.
-    pub fn bytes(&self) -> usize {
-        self.neighbours.len() * 8 + (self.factors.as_slice().len() + self.degrees.len()) * 4
-    }
-
     /// Every item's score for a user with these items (each once; unknown ones say nothing), into `scores`.
     pub fn score(&self, history: &[u32], scores: &mut Vec<f32>) {
         let known = || history.iter().copied().filter(|item| (*item as usize) < self.items());

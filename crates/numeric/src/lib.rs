@@ -1,6 +1,6 @@
 //! Sona's mathematics: pure functions over dense rows and `f32` slices.
 //!
-//! What it holds: implicit-feedback matrix factorisation ([`als`]), counts of what follows what
+//! What it holds: implicit-feedback matrix factorisation ([`als`]), what is near what ([`item_item`]), counts of what follows what
 //! ([`sequence`]), sets of rows ([`rows`]), selection of the best ([`select`]), ranking metrics
 //! ([`metrics`]) and intervals around their means ([`bootstrap`]). What it deliberately does not hold: IO, async, logging, public ids, a clock or a
 //! random source of its own. Chance enters as a seed, users and items are dense `u32` rows, and the

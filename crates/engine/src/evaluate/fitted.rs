@@ -54,17 +54,14 @@ impl Fitted {
             seconds.insert(source, clock.now().seconds_since(from));
         };
         let begun = clock.now();
-        let rows = split.fit.iter().map(|user| user.iter().map(|e| (e.item, e.weight)).collect());
-        let interactions = Interactions::from_rows(data.items.len(), rows)
-            .map_err(|error| Error::Unsuitable(error.to_string()))?;
         let mut snapshot = Snapshot::without_factors(data.items.len());
         if sources.contains(&Source::Collaborative) {
-            snapshot = factorise(&interactions, options)?;
+            snapshot = factorise(&matrix(data, split)?, options)?;
             timed(Source::Collaborative, begun);
         }
         let begun = clock.now();
         if sources.contains(&Source::ItemItem) {
-            let near = item_item::fit(&interactions, &(&options.item_item).into())?;
+            let near = item_item::fit(&matrix(data, split)?, &(&options.item_item).into())?;
             snapshot = snapshot.with_item_item(Some(near));
             timed(Source::ItemItem, begun);
         }
@@ -168,6 +165,12 @@ impl Timeline<'_> {
 
 fn items(user: &[Engagement]) -> Vec<u32> {
     user.iter().map(|engagement| engagement.item).collect()
+}
+
+fn matrix(data: &Data, split: &Split) -> Result<Interactions> {
+    let rows = split.fit.iter().map(|user| user.iter().map(|e| (e.item, e.weight)).collect());
+    Interactions::from_rows(data.items.len(), rows)
+        .map_err(|error| Error::Unsuitable(error.to_string()))
 }
 
 fn factorise(interactions: &Interactions, options: &Options) -> Result<Snapshot> {

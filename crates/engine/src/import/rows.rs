@@ -4,19 +4,19 @@ use sona_domain::{Content, Event, EventId, EventRules, EventType, Timestamp};
 use sona_formats::{EventRow, Field, ItemAttributes, Source};
 
 /// What a row takes from its place where it has nothing of its own.
-pub(super) struct Named<'n> {
+pub struct Named<'n> {
     /// The file's name.
-    pub(super) file: &'n str,
+    pub file: &'n str,
     /// The row in the file, from 1.
-    pub(super) number: u64,
+    pub number: u64,
     /// When it happened.
-    pub(super) untimed: Timestamp,
+    pub untimed: Timestamp,
     /// What the user did, if they did not rate.
-    pub(super) event_type: &'n EventType,
+    pub event_type: &'n EventType,
 }
 
 /// The event a row stands for, or the field at fault and why.
-pub(super) fn event(
+pub fn event(
     row: EventRow,
     source: &Source,
     named: &Named<'_>,
