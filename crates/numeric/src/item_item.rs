@@ -12,14 +12,16 @@
 //! stored as each item's strongest neighbours, the second as one row of factors an item.
 
 mod neighbours;
-mod spectrum;
 
 #[cfg(test)]
 mod tests;
 
 use crate::interactions::Interactions;
+use crate::kernel;
 use crate::matrix::{Matrix, dot};
+use crate::spectrum::{self, Symmetric};
 use neighbours::Neighbours;
+use rayon::prelude::*;
 use std::fmt;
 
 /// What is fitted, and how.
@@ -71,6 +73,15 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
+impl From<spectrum::Error> for Error {
+    fn from(error: spectrum::Error) -> Self {
+        match error {
+            spectrum::Error::NotConverged(residual) => Self::NotConverged(residual),
+            spectrum::Error::Decomposition => Self::Decomposition,
+        }
+    }
+}
+
 /// A fitted model.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Model {
@@ -107,7 +118,7 @@ pub fn fit(interactions: &Interactions, options: &Options) -> Result<Model, Erro
     let mut factors = if options.components == 0 || weight == 0.0 {
         Matrix::zeros(by_item.users(), 0)
     } else {
-        spectrum::right_vectors(&graph, options.components, options.seed)?
+        spectrum::settled(&graph, options.components, options.seed)?.vectors
     };
     for (item, degree) in degrees.iter().enumerate() {
         for value in factors.row_mut(item) {
@@ -126,6 +137,46 @@ struct Graph<'i> {
     user_scale: Vec<f32>,
     /// `Di^−½`.
     item_scale: Vec<f32>,
+}
+
+/// `S = R̃ᵀR̃`, whose eigenvectors are the right singular vectors of `R̃` and whose eigenvalues lie in 0..=1.
+impl Symmetric for Graph<'_> {
+    fn size(&self) -> usize {
+        self.by_item.users()
+    }
+
+    fn rank(&self) -> usize {
+        self.by_item.users().min(self.by_user.users())
+    }
+
+    fn times(&self, x: &Matrix) -> Matrix {
+        let (users, items) = (&self.user_scale, &self.item_scale);
+        // R̃ᵀ(R̃x) = Di^−½ Rᵀ Du^−1 R Di^−½ x
+        let gathered = spread(self.by_user, x, items, |user| users[user] * users[user]);
+        let ones = vec![1.0; users.len()];
+        spread(self.by_item, &gathered, &ones, |item| items[item])
+    }
+}
+
+/// Each row's sum of `scale[column] · x[column]`, times `own` of the row.
+fn spread(
+    rows: &Interactions,
+    x: &Matrix,
+    scale: &[f32],
+    own: impl Fn(usize) -> f32 + Sync,
+) -> Matrix {
+    let width = x.width();
+    let mut out = Matrix::zeros(rows.users(), width);
+    out.as_mut_slice().par_chunks_mut(width).enumerate().for_each(|(row, sum)| {
+        for column in rows.row(row).0 {
+            kernel::add(sum, scale[*column as usize], x.row(*column as usize));
+        }
+        let own = own(row);
+        for value in sum {
+            *value *= own;
+        }
+    });
+    out
 }
 
 /// One over the root of each row's number of pairs; 0 for an empty row.
