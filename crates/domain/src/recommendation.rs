@@ -1,5 +1,7 @@
 //! A list, its scores, its sources and its reasons.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use crate::id::{ContentId, UserId};
@@ -152,7 +154,8 @@ pub struct SourceStatus {
     pub weight: f32,
     /// Why it did not take part.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub absent: Option<String>,
+    #[cfg_attr(feature = "schema", schema(value_type = Option<String>))]
+    pub absent: Option<Cow<'static, str>>,
 }
 
 /// An answer: what this user should see next, and why.

@@ -15,8 +15,10 @@ use crate::live::counts::Counts;
 use crate::live::users::Taste;
 use crate::snapshot::Snapshot;
 
+use collaborative::Collaborative;
 use context::Context;
 use popular::Popular;
+use sequence::Sequence;
 use trending::Trending;
 
 /// Everything a source may look at to answer one request.
@@ -25,27 +27,32 @@ pub(crate) struct Question<'q> {
     pub(crate) counts: &'q Counts,
     pub(crate) trending: &'q crate::live::trending::Trending,
     pub(crate) taste: &'q Taste,
+    /// The user's latest titles as the sequence source weighs them.
+    pub(crate) latest: &'q [(u32, f32)],
     pub(crate) view: &'q View,
     pub(crate) context: &'q RequestContext,
-    pub(crate) sequence: &'q sona_numeric::sequence::Options,
     /// The rows that may be shown.
     pub(crate) allowed: &'q RowSet,
+    /// Whether the request itself forbids rows, beyond what is known of the user and the catalogue.
+    pub(crate) narrowed: bool,
     /// How many candidates each source may bring.
     pub(crate) limit: usize,
 }
 
 impl<'q> Question<'q> {
-    /// All sources, in listing order.
-    pub(crate) fn sources(&self) -> Vec<Box<dyn Candidates + 'q>> {
-        let (counts, allowed, limit) = (self.counts, self.allowed, self.limit);
-        vec![
-            Box::new(collaborative::ask(self.snapshot, self.taste, allowed, limit)),
-            Box::new(item_item::ask(self.snapshot, self.taste, allowed, limit)),
-            Box::new(sequence::ask(counts, self.taste, self.sequence, allowed, limit)),
-            Box::new(Trending(self.trending)),
-            Box::new(Popular(counts)),
-            Box::new(Context::new(self.context, self.view, counts, allowed, limit)),
-        ]
+    /// What one source says.
+    pub(crate) fn ask(&self, source: Source) -> Box<dyn Candidates + 'q> {
+        let Self { snapshot, counts, taste, allowed, limit, .. } = *self;
+        match source {
+            Source::Collaborative => Box::new(Collaborative::new(self)),
+            Source::ItemItem => Box::new(item_item::ask(snapshot, taste, allowed, limit)),
+            Source::Sequence => Box::new(Sequence::new(counts, self.latest, allowed, limit)),
+            Source::Trending => Box::new(Trending::new(self.trending)),
+            Source::Popular => Box::new(Popular::new(counts)),
+            Source::Context => {
+                Box::new(Context::new(self.context, self.view, counts, allowed, limit))
+            }
+        }
     }
 }
 
@@ -54,14 +61,32 @@ pub(crate) trait Candidates {
     /// Which source.
     fn source(&self) -> Source;
 
-    /// Its best allowed rows, best first, at most `limit`.
-    fn best(&self, allowed: &RowSet, limit: usize) -> Vec<u32>;
+    /// Its best allowed rows with their [`Candidates::score`], best first, at most `limit`.
+    fn best(&self, allowed: &RowSet, limit: usize) -> Vec<(u32, f32)>;
 
     /// Its score of any row, 0..=1; 0 means it has nothing to say.
     fn score(&self, row: u32) -> f32;
 
     /// Why it brings nothing, for when it does not.
     fn absent(&self) -> &'static str;
+}
+
+impl<C: Candidates + ?Sized> Candidates for &C {
+    fn source(&self) -> Source {
+        (**self).source()
+    }
+
+    fn best(&self, allowed: &RowSet, limit: usize) -> Vec<(u32, f32)> {
+        (**self).best(allowed, limit)
+    }
+
+    fn score(&self, row: u32) -> f32 {
+        (**self).score(row)
+    }
+
+    fn absent(&self) -> &'static str {
+        (**self).absent()
+    }
 }
 
 /// A source that has scored all rows, scaled so that the best allowed one is 1.
@@ -93,8 +118,8 @@ impl Candidates for Dense {
         self.source
     }
 
-    fn best(&self, _allowed: &RowSet, limit: usize) -> Vec<u32> {
-        self.best.iter().take(limit).map(|(row, _)| *row).collect()
+    fn best(&self, _allowed: &RowSet, limit: usize) -> Vec<(u32, f32)> {
+        scaled(&self.best, limit, self.scale)
     }
 
     fn score(&self, row: u32) -> f32 {
@@ -105,4 +130,9 @@ impl Candidates for Dense {
     fn absent(&self) -> &'static str {
         self.absent
     }
+}
+
+/// The first of `best`, scaled.
+fn scaled(best: &[(u32, f32)], limit: usize, scale: f32) -> Vec<(u32, f32)> {
+    best.iter().take(limit).map(|(row, score)| (*row, (score * scale).clamp(0.0, 1.0))).collect()
 }

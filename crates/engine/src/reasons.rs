@@ -1,16 +1,21 @@
 //! Why an item is in a list, in one sentence that is true.
 
-use sona_domain::{Content, Source};
-use sona_numeric::{matrix, sequence};
+use std::sync::Arc;
+
+use sona_domain::Source;
 
 use crate::catalogue::View;
 use crate::fuse::Fused;
 use crate::live::counts::Counts;
+use crate::live::shortlist::Shortlist;
 use crate::live::users::{Taste, User};
 use crate::snapshot::Snapshot;
 
 /// Most titles of the history named as evidence.
 const EVIDENCE: usize = 2;
+
+/// Room made at once for a sentence, in bytes.
+const ROOM: usize = 80;
 
 /// How alike two titles' factors must be (cosine) to say one speaks for the other.
 const ALIKE: f32 = 0.3;
@@ -22,7 +27,10 @@ pub(crate) struct Reasons<'a> {
     pub(crate) snapshot: &'a Snapshot,
     pub(crate) user: &'a User,
     pub(crate) taste: &'a Taste,
-    pub(crate) sequence: &'a sequence::Options,
+    /// What is kept of the taste under this model.
+    pub(crate) shortlist: Option<Arc<Shortlist>>,
+    /// The user's latest titles as the sequence source weighs them.
+    pub(crate) latest: &'a [(u32, f32)],
     pub(crate) window_days: f64,
     pub(crate) mood: Option<&'static str>,
 }
@@ -51,7 +59,7 @@ impl Reasons<'_> {
                 None => "Fits your device".to_owned(),
             },
             Some(Source::Popular) => {
-                let viewers = self.counts.viewers.get(item.row as usize).copied().unwrap_or(0);
+                let viewers = self.counts.viewers.of(item.row);
                 format!("Popular: {} so far", count(viewers, "viewer"))
             }
             None => "Nobody has watched it yet".to_owned(),
@@ -59,26 +67,20 @@ impl Reasons<'_> {
         (sentence, evidence)
     }
 
-    /// The titles of the history that speak most for the item.
+    /// The titles of the history that speak most for the item, by a source that brought it.
     fn evidence(&self, item: &Fused) -> Vec<u32> {
-        let personal = |source: Source| {
-            matches!(source, Source::Collaborative | Source::ItemItem | Source::Sequence)
-        };
-        if !item.sources.iter().any(|part| personal(part.source)) {
-            return Vec::new();
+        let says = |source| item.sources.iter().any(|part| part.source == source);
+        let mut rows = Vec::new();
+        if says(Source::Sequence) {
+            let (counts, viewers) = (&self.counts.transitions, &self.counts.viewers);
+            let followed = counts.evidence(self.latest, item.row, viewers);
+            rows.extend(followed.into_iter().take(EVIDENCE).map(|(row, _)| row));
         }
-        let followed = self.counts.transitions.evidence(
-            &self.taste.recent,
-            item.row,
-            &self.counts.viewers,
-            self.sequence,
-        );
-        let mut rows: Vec<u32> = followed.into_iter().take(EVIDENCE).map(|(row, _)| row).collect();
-        if rows.is_empty() {
+        if rows.is_empty() && says(Source::ItemItem) {
             let near = self.snapshot.near(&self.taste.engaged, item.row);
             rows.extend(near.into_iter().take(EVIDENCE).map(|(row, _)| row));
         }
-        if rows.is_empty() {
+        if rows.is_empty() && says(Source::Collaborative) {
             rows.extend(self.most_alike(item.row));
         }
         rows.retain(|row| self.view.get(*row).is_some());
@@ -86,28 +88,32 @@ impl Reasons<'_> {
     }
 
     fn most_alike(&self, row: u32) -> Option<u32> {
-        let factors = self.snapshot.factors(row)?;
-        self.taste
-            .recent
-            .iter()
-            .filter_map(|other| {
-                Some((*other, matrix::cosine(factors, self.snapshot.factors(*other)?)))
-            })
+        match &self.shortlist {
+            Some(shortlist) => shortlist.most_alike(row, || self.work_out_most_alike(row)),
+            None => self.work_out_most_alike(row),
+        }
+    }
+
+    fn work_out_most_alike(&self, row: u32) -> Option<u32> {
+        let recent = self.taste.recent.iter();
+        recent
+            .map(|other| (*other, self.snapshot.cosine(*other, row)))
             .filter(|(_, alike)| *alike >= ALIKE)
             .max_by(|a, b| a.1.total_cmp(&b.1))
             .map(|(other, _)| other)
     }
 
     fn because(&self, evidence: &[u32]) -> String {
-        let titles: Vec<_> = evidence
-            .iter()
-            .filter_map(|row| self.view.get(*row))
-            .map(|content: &std::sync::Arc<Content>| content.title.as_str())
-            .collect();
         let state = self.user.state();
         let seen = evidence.iter().all(|row| state.history.is_blocked(*row));
-        let verb = if seen { "Because you watched" } else { "Because of your interest in" };
-        format!("{verb} {}", titles.join(" and "))
+        let verb = if seen { "Because you watched " } else { "Because of your interest in " };
+        let mut sentence = String::with_capacity(ROOM);
+        sentence.push_str(verb);
+        for (at, content) in evidence.iter().filter_map(|row| self.view.get(*row)).enumerate() {
+            sentence.push_str(if at > 0 { " and " } else { "" });
+            sentence.push_str(&content.title);
+        }
+        sentence
     }
 }
 

@@ -40,12 +40,18 @@ impl Snapshot {
             items.row_mut(*to as usize).copy_from_slice(artifact.factors.row(from));
         }
         let near = artifact.item_item.as_ref().map(|model| model.moved(&placed, catalogue.len()));
-        Self::of_factors(version, items, &artifact.options).with_item_item(near)
+        // Titles the model was not trained on are no evidence of anything: not of the Gramian, nor by their number.
+        let projection = Projection::new(&artifact.factors, &artifact.options);
+        Self::of_projection(version, items, projection).with_item_item(near)
     }
 
     /// Factors that lie on the catalogue's rows already.
     pub(crate) fn of_factors(version: i64, items: Matrix, options: &als::Options) -> Self {
         let projection = Projection::new(&items, options);
+        Self::of_projection(version, items, projection)
+    }
+
+    fn of_projection(version: i64, items: Matrix, projection: Projection) -> Self {
         let norms = (0..items.rows()).map(|r| matrix::dot(items.row(r), items.row(r)).sqrt());
         let norms = norms.collect();
         Self { model: Some(Served { version, items, norms, projection, item_item: None }) }
@@ -100,6 +106,16 @@ impl Snapshot {
     pub(crate) fn near(&self, engaged: &[u32], target: u32) -> Vec<(u32, f32)> {
         let near = self.model.as_ref().and_then(|model| model.item_item.as_ref());
         near.map_or_else(Vec::new, |near| near.evidence(engaged, target))
+    }
+
+    /// Cosine of two rows' factors; 0 if the model was not trained on both.
+    pub(crate) fn cosine(&self, a: u32, b: u32) -> f32 {
+        let norm = |row: u32| self.norms().get(row as usize).copied().unwrap_or(0.0);
+        let norms = norm(a) * norm(b);
+        match (self.factors(a), self.factors(b)) {
+            (Some(a), Some(b)) if norms > 0.0 => (matrix::dot(a, b) / norms).clamp(-1.0, 1.0),
+            _ => 0.0,
+        }
     }
 
     /// A row's factors, if the model was trained on it.

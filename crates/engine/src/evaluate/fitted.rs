@@ -24,6 +24,8 @@ use crate::snapshot::Snapshot;
 pub(crate) struct Fitted {
     snapshot: Snapshot,
     counts: Counts,
+    /// In listing order.
+    sources: Vec<Source>,
     sequence: sequence::Options,
     /// What each source took, in seconds.
     pub(crate) seconds: BTreeMap<Source, f64>,
@@ -80,7 +82,8 @@ impl Fitted {
         let log = if data.timed { log(split) } else { Vec::new() };
         timed(Source::Trending, begun);
         let (timed, options) = (data.timed, options.clone());
-        Ok(Self { snapshot, counts, sequence, seconds, log, timed, options })
+        let sources = Source::ALL.into_iter().filter(|source| sources.contains(source)).collect();
+        Ok(Self { snapshot, counts, sources, sequence, seconds, log, timed, options })
     }
 
     /// A view of the time line that goes forward only.
@@ -104,7 +107,8 @@ impl Fitted {
         let allowed = self.allowed(case);
         let mut engaged: Vec<_> = case.history.iter().map(|e| (e.item, e.weight)).collect();
         engaged.sort_unstable_by_key(|(row, _)| *row);
-        let recent = case.history.iter().rev().map(|e| e.item).collect();
+        let recent: Vec<_> = case.history.iter().rev().map(|e| e.item).collect();
+        let latest = self.sequence.source_weights(&recent, &self.counts.viewers);
         if self.timed {
             timeline.advance(case.at);
         }
@@ -113,17 +117,19 @@ impl Fitted {
             counts: &self.counts,
             trending: &timeline.trending,
             taste: &Taste::of(&self.snapshot, &engaged, recent),
+            latest: &latest,
             view: &View::default(),
             context: &RequestContext::default(),
-            sequence: &self.sequence,
             allowed: &allowed,
+            narrowed: true,
             limit,
         };
-        answer(&question.sources(), &allowed)
+        let sources: Vec<_> = self.sources.iter().map(|source| question.ask(*source)).collect();
+        answer(&sources, &allowed)
     }
 
     fn allowed(&self, case: &Case) -> RowSet {
-        let rows = self.counts.viewers.len();
+        let rows = self.counts.viewers.viewers().len();
         let mut allowed = match &case.only {
             None => RowSet::full(rows),
             Some(only) => {

@@ -9,7 +9,7 @@ use sona_numeric::rows::RowSet;
 use super::data::Data;
 use super::measure::LIST;
 use crate::candidates::Candidates;
-use crate::fuse::fuse;
+use crate::fuse::Ensemble;
 use crate::options::Fusion;
 
 /// Sources that a data set of pairs can say something about; the circumstances of a request are not in one.
@@ -67,17 +67,13 @@ impl Model {
         fusion: &Fusion,
     ) -> Vec<(u32, f32)> {
         let taking_part = self.sources(fusion);
-        let sources: Vec<_> = sources
-            .iter()
-            .map(Box::as_ref)
-            .filter(|source| taking_part.contains(&source.source()))
-            .collect();
+        let sources: Vec<_> =
+            sources.iter().filter(|source| taking_part.contains(&source.source())).collect();
         let list: Vec<_> = if let (Self::Alone(_), [source]) = (self, sources.as_slice()) {
-            let best = source.best(allowed, LIST).into_iter();
-            best.map(|row| (row, source.score(row))).collect()
+            source.best(allowed, LIST)
         } else {
-            let (fused, _) = fuse(&sources, allowed, fusion, LIST);
-            fused.into_iter().map(|item| (item.row, item.score)).collect()
+            let sources = sources.into_iter().map(|source| Box::new(source.as_ref()) as Box<_>);
+            Ensemble::new(sources, allowed, fusion, LIST).list(LIST)
         };
         list.into_iter().filter(|(_, score)| *score > 0.0).collect()
     }

@@ -11,6 +11,7 @@ use sona_store::Events;
 use crate::catalogue::{Catalogue, View};
 use crate::error::{Error, Result};
 use crate::history::History;
+use crate::live::shortlist::Shortlist;
 use crate::snapshot::Snapshot;
 
 #[cfg(test)]
@@ -52,6 +53,7 @@ pub(crate) struct Taste {
     pub(crate) recent: Vec<u32>,
     model_version: Option<i64>,
     through: Cursor,
+    shortlist: Mutex<Option<Arc<Shortlist>>>,
 }
 
 impl Taste {
@@ -63,7 +65,19 @@ impl Taste {
             recent,
             model_version: None,
             through: Cursor::default(),
+            shortlist: Mutex::default(),
         }
+    }
+
+    /// What was kept last.
+    pub(crate) fn shortlist(&self) -> Option<Arc<Shortlist>> {
+        self.shortlist.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Keeps `shortlist` for the next request.
+    pub(crate) fn keep(&self, shortlist: Shortlist) {
+        let shortlist = Some(Arc::new(shortlist));
+        *self.shortlist.lock().unwrap_or_else(PoisonError::into_inner) = shortlist;
     }
 }
 
@@ -276,6 +290,7 @@ impl Taste {
             recent: state.history.recent(RECENT),
             model_version: snapshot.version(),
             through: state.through,
+            shortlist: Mutex::default(),
         }
     }
 

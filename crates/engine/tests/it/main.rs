@@ -8,4 +8,5 @@ mod gate;
 mod learning;
 mod lists;
 mod training;
+mod warm;
 mod world;
