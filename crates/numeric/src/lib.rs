@@ -1,7 +1,9 @@
 //! Sona's mathematics: pure functions over dense rows and `f32` slices.
 //!
-//! What it holds: implicit-feedback matrix factorisation ([`als`]), what is near what ([`item_item`]), counts of what follows what
-//! ([`sequence`]), singular vectors ([`svd`]) and regression ([`ridge`]), sets of rows ([`rows`]), selection of the best ([`select`]), ranking metrics
+//! What it holds: implicit-feedback matrix factorisation ([`als`]), what is near what ([`item_item`]),
+//! what is alike ([`attribute`]), a small embedding of both ([`embedding`]), counts of what follows what
+//! ([`sequence`]), singular vectors ([`svd`]) and regression ([`ridge`]), sets of rows ([`rows`]), selection of the
+//! best ([`select`]), ranking metrics
 //! ([`metrics`]) and intervals around their means ([`bootstrap`]). What it deliberately does not hold: IO, async, logging, public ids, a clock or a
 //! random source of its own. Chance enters as a seed, users and items are dense `u32` rows, and the
 //! same input gives the same bytes on the same machine, whatever the number of threads.
@@ -29,7 +31,9 @@
 #![cfg_attr(test, expect(clippy::float_cmp, reason = "a test names the exact value it expects"))]
 
 pub mod als;
+pub mod attribute;
 pub mod bootstrap;
+pub mod embedding;
 pub mod interactions;
 pub mod item_item;
 mod kernel;
@@ -43,6 +47,7 @@ mod spectrum;
 pub mod svd;
 
 pub use als::Projection;
+pub use attribute::Attributes;
 pub use interactions::{Interactions, InteractionsError};
 pub use matrix::{Matrix, cosine, dot};
 pub use rows::RowSet;
