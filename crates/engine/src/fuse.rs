@@ -136,7 +136,7 @@ impl Member<'_> {
 
     fn explain(&self, row: u32) -> Option<SourceScore> {
         let (source, weight, score) = (self.candidates.source(), self.weight, self.score(row));
-        (score > 0.0).then(|| SourceScore { source, score, weight, contribution: score * weight })
+        (score > 0.0).then_some(SourceScore { source, score, weight, contribution: score * weight })
     }
 }
 
