@@ -138,7 +138,10 @@ impl Engine {
         let (requests, queue) = mpsc::channel(options.live.queue.max(1));
         let counts = Counts::new(Transitions::new(0), Vec::new(), Cursor(0), &options, clock.now());
         let engine = Arc::new(Self {
-            users: Users::new(options.live.max_users, options.events.clone()),
+            users: Users::new(
+                options.live.max_megabytes.saturating_mul(1_000_000),
+                options.events.clone(),
+            ),
             store,
             blobs,
             clock,

@@ -264,9 +264,9 @@ impl Default for Training {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Live {
-    /// Users with twenty titles each whose states fit into the memory that is used for them, about 3 KB a user; each
-    /// 30 titles more count like one more user. Others are read from the log when they come back.
-    pub max_users: u64,
+    /// Memory for the states of users, in MB: about 1 KB a user and 20 bytes a title. Users for whom there is no more
+    /// room are read from the log when they come back.
+    pub max_megabytes: u64,
     /// Most events written in one commit.
     pub commit_batch: usize,
     /// Events that may wait for a commit before callers are told to slow down.
@@ -277,6 +277,6 @@ pub struct Live {
 
 impl Default for Live {
     fn default() -> Self {
-        Self { max_users: 200_000, commit_batch: 5_000, queue: 50_000, follow_interval_ms: 250 }
+        Self { max_megabytes: 256, commit_batch: 5_000, queue: 50_000, follow_interval_ms: 250 }
     }
 }

@@ -17,14 +17,14 @@ use crate::snapshot::Snapshot;
 #[cfg(test)]
 mod tests;
 
-/// The room of a user without titles, where a title's is 1 (a bit under 100 bytes).
-const ROOM: usize = 10;
+/// Bytes a user takes besides what grows with them: a place in the cache and its order of use, two copies of the id.
+const PLACE: usize = 400;
 
-/// The room `live.max_users` counts with: that of a user with twenty titles.
-const USUAL_ROOM: u64 = 30;
+/// Bytes of a genre besides its name, with what the allocator adds.
+const GENRE: usize = 16;
 
-/// Users are weighed anew each time they have got so many titles more.
-const STEP: usize = 4;
+/// Users are weighed anew each time they have grown by so many bytes.
+const STEP: usize = 128;
 
 /// The latest titles kept ready for the sequence source and the reasons.
 const RECENT: usize = 50;
@@ -96,11 +96,11 @@ pub(crate) struct Users {
 }
 
 impl Users {
-    /// Nobody yet; as much is kept as `max_users` take who have twenty titles each.
-    pub(crate) fn new(max_users: u64, rules: EventRules) -> Self {
+    /// Nobody yet; states of at most `max_bytes` are kept.
+    pub(crate) fn new(max_bytes: u64, rules: EventRules) -> Self {
         let resident = moka::future::Cache::builder()
-            .max_capacity(max_users.saturating_mul(USUAL_ROOM))
-            .weigher(|_, user: &Arc<User>| user.state().room())
+            .max_capacity(max_bytes)
+            .weigher(|_, user: &Arc<User>| user.state().memory())
             .build();
         Self { resident, rules, removals: AtomicU64::new(0) }
     }
@@ -228,11 +228,11 @@ impl User {
         view: &View,
     ) -> bool {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-        let before = state.room();
+        let before = state.memory();
         if state.through < event.cursor {
             state.apply(row, event, rules, view);
         }
-        state.room() > before
+        state.memory() > before
     }
 
     /// What follows from the present state under `snapshot`; kept for the next request.
@@ -312,9 +312,12 @@ impl UserState {
         }
     }
 
-    /// The room the state takes, see [`ROOM`].
-    fn room(&self) -> u32 {
-        u32::try_from(ROOM + self.history.len().next_multiple_of(STEP)).unwrap_or(u32::MAX)
+    /// Bytes the user takes in memory, in whole steps.
+    fn memory(&self) -> u32 {
+        let names: usize = self.genre_affinities.iter().map(|(name, _)| name.len() + GENRE).sum();
+        let genres = self.genre_affinities.capacity() * size_of::<(Box<str>, f32)>() + names;
+        let bytes = PLACE + size_of::<User>() + self.history.memory() + genres;
+        u32::try_from(bytes.next_multiple_of(STEP)).unwrap_or(u32::MAX)
     }
 
     fn apply(&mut self, row: u32, logged: &LoggedEvent, rules: &EventRules, view: &View) {
