@@ -60,8 +60,30 @@ pub trait Store:
 ///
 /// `sqlite:PATH` (created if missing), `sqlite::memory:` (tests), `postgres://USER:PASSWORD@HOST:PORT/DB`.
 pub async fn open(url: &str) -> Result<Arc<dyn Store>> {
+    open_for(Purpose::Use, url).await
+}
+
+/// Opens the database at `url` to write imports into it, otherwise like [`open`].
+///
+/// An import into an empty log may then leave an index out until its end, if nobody else has the database open, and
+/// one that was interrupted goes on without it. Everything is correct meanwhile, but looking up the history of a user
+/// reads the whole log. Whoever calls [`open`] has all indexes.
+pub async fn open_for_import(url: &str) -> Result<Arc<dyn Store>> {
+    open_for(Purpose::Import, url).await
+}
+
+/// What a database is opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    /// Anything.
+    Use,
+    /// Imports alone.
+    Import,
+}
+
+async fn open_for(purpose: Purpose, url: &str) -> Result<Arc<dyn Store>> {
     if url.starts_with("sqlite:") {
-        Ok(Arc::new(sqlite::SqliteStore::open(url).await?))
+        Ok(Arc::new(sqlite::SqliteStore::open(url, purpose).await?))
     } else if url.starts_with("postgres:") || url.starts_with("postgresql:") {
         Ok(Arc::new(postgres::PostgresStore::open(url).await?))
     } else {

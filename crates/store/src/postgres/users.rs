@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::row::sql_limit;
 use crate::users::{RemovalRow, RemovedUser, UserRemoval, Users, digest};
 
-const LOG: &str = "user_removals";
+pub(super) const LOG: &str = "user_removals";
 
 #[async_trait]
 impl Users for PostgresStore {

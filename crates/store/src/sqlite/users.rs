@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::row::sql_limit;
 use crate::users::{RemovalRow, RemovedUser, UserRemoval, Users, digest};
 
-const LOG: &str = "user_removals";
+pub(super) const LOG: &str = "user_removals";
 
 #[async_trait]
 impl Users for SqliteStore {
@@ -57,7 +57,9 @@ impl Users for SqliteStore {
     }
 
     async fn scrub(&self, user: &UserId) -> Result<FileTraces> {
-        let Some(path) = self.path.clone() else { return Ok(FileTraces::None) };
+        let Some(path) = self.file.as_ref().map(|file| file.path.clone()) else {
+            return Ok(FileTraces::None);
+        };
         if !traces::empty_log(&mut *self.writer.acquire().await?).await? {
             return Ok(FileTraces::Remain);
         }
