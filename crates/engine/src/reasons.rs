@@ -8,7 +8,7 @@ use crate::catalogue::View;
 use crate::fuse::Fused;
 use crate::live::counts::Counts;
 use crate::live::shortlist::Shortlist;
-use crate::live::users::{Taste, User};
+use crate::live::users::Taste;
 use crate::snapshot::Snapshot;
 
 /// Most titles of the history named as evidence.
@@ -25,7 +25,6 @@ pub(crate) struct Reasons<'a> {
     pub(crate) view: &'a View,
     pub(crate) counts: &'a Counts,
     pub(crate) snapshot: &'a Snapshot,
-    pub(crate) user: &'a User,
     pub(crate) taste: &'a Taste,
     /// What is kept of the taste under this model.
     pub(crate) shortlist: Option<Arc<Shortlist>>,
@@ -104,8 +103,7 @@ impl Reasons<'_> {
     }
 
     fn because(&self, evidence: &[u32]) -> String {
-        let state = self.user.state();
-        let seen = evidence.iter().all(|row| state.history.is_blocked(*row));
+        let seen = evidence.iter().all(|row| self.taste.is_blocked(*row));
         let verb = if seen { "Because you watched " } else { "Because of your interest in " };
         let mut sentence = String::with_capacity(ROOM);
         sentence.push_str(verb);

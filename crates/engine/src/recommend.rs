@@ -55,7 +55,7 @@ impl Engine {
         let taste = user.taste(&snapshot);
         let excluded: Vec<_> =
             request.exclude.iter().filter_map(|id| self.catalogue.row(id)).collect();
-        let allowed = gate::allowed(&view, user, &excluded);
+        let allowed = gate::allowed(&view, &taste, &excluded);
         let sequence: sequence::Options = (&self.options.sequence).into();
 
         let counts = self.counts();
@@ -77,7 +77,6 @@ impl Engine {
             view: &view,
             counts: &counts,
             snapshot: &snapshot,
-            user,
             taste: &taste,
             shortlist: taste.shortlist(),
             latest: &latest,
@@ -85,7 +84,8 @@ impl Engine {
             mood: request.context.mood.map(|mood| mood.word()),
         };
         let mut list = ensemble.list(limit + SPARE);
-        gate::recheck(self, Some(user), self.clock.now(), &mut list, |(row, _)| *row);
+        let seen = (&*view, Some((user, &*taste)));
+        gate::recheck(self, seen, self.clock.now(), &mut list, |(row, _)| *row);
         let items = list.into_iter().take(limit).map(|item| ensemble.explain(item));
         let mut recommendations = Vec::with_capacity(limit);
         recommendations.extend(items.filter_map(|item| present(item, &view, &reasons)));

@@ -42,7 +42,7 @@ impl Engine {
         ];
         let ensemble = Ensemble::new(sources, &allowed, &self.options.fusion, limit + SPARE);
         let mut list = ensemble.list(limit + SPARE);
-        gate::recheck(self, None, self.clock.now(), &mut list, |(row, _)| *row);
+        gate::recheck(self, (&*view, None), self.clock.now(), &mut list, |(row, _)| *row);
         let present = |item: Fused| {
             let content = view.get(item.row)?;
             Some(SimilarTitle {

@@ -51,6 +51,8 @@ pub(crate) struct Taste {
     pub(crate) engaged: Vec<u32>,
     /// The latest engaged titles, newest first.
     pub(crate) recent: Vec<u32>,
+    /// Titles that must not be recommended, by row.
+    pub(crate) blocked: Box<[u32]>,
     model_version: Option<i64>,
     through: Cursor,
     shortlist: Mutex<Option<Arc<Shortlist>>>,
@@ -63,6 +65,7 @@ impl Taste {
             vector: snapshot.fold_in(engaged),
             engaged: engaged.iter().map(|(row, _)| *row).collect(),
             recent,
+            blocked: Box::default(),
             model_version: None,
             through: Cursor::default(),
             shortlist: Mutex::default(),
@@ -288,14 +291,25 @@ impl Taste {
             vector: snapshot.fold_in(&engaged),
             engaged: engaged.into_iter().map(|(row, _)| row).collect(),
             recent: state.history.recent(RECENT),
+            blocked: state.history.blocked().collect(),
             model_version: snapshot.version(),
             through: state.through,
             shortlist: Mutex::default(),
         }
     }
 
+    /// True if `state` is what this follows from.
+    pub(crate) fn rests_on(&self, state: &UserState) -> bool {
+        self.through == state.through
+    }
+
+    /// True if a title must not be recommended.
+    pub(crate) fn is_blocked(&self, row: u32) -> bool {
+        self.blocked.binary_search(&row).is_ok()
+    }
+
     fn is_of(&self, state: &UserState, snapshot: &Snapshot) -> bool {
-        self.through == state.through && self.model_version == snapshot.version()
+        self.rests_on(state) && self.model_version == snapshot.version()
     }
 }
 
