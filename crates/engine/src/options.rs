@@ -78,17 +78,46 @@ impl Fusion {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ItemItem {
+    /// How titles' weights for each other are found.
+    pub algorithm: ItemItemAlgorithm,
     /// Neighbours kept of each title; 0 = all.
     pub neighbours: usize,
-    /// Singular vectors of the low-pass term; 0 leaves it out.
+    /// Singular vectors of GF-CF's low-pass term; 0 leaves it out.
     pub components: usize,
-    /// Weight of the low-pass term.
+    /// Weight of GF-CF's low-pass term.
     pub low_pass_weight: f32,
+    /// Regularisation of EASE.
+    pub ridge: f32,
+}
+
+/// See [`item_item::Algorithm`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ItemItemAlgorithm {
+    /// Graph filtering.
+    GfCf,
+    /// A linear autoencoder, for up to 16,000 titles.
+    Ease,
+}
+
+impl From<ItemItemAlgorithm> for item_item::Algorithm {
+    fn from(algorithm: ItemItemAlgorithm) -> Self {
+        match algorithm {
+            ItemItemAlgorithm::GfCf => Self::GfCf,
+            ItemItemAlgorithm::Ease => Self::Ease,
+        }
+    }
 }
 
 impl Default for ItemItem {
     fn default() -> Self {
-        Self { neighbours: 300, components: 64, low_pass_weight: 0.3 }
+        Self {
+            algorithm: ItemItemAlgorithm::GfCf,
+            neighbours: 300,
+            components: 64,
+            low_pass_weight: 0.3,
+            ridge: 300.0,
+        }
     }
 }
 
@@ -96,6 +125,8 @@ impl From<&ItemItem> for item_item::Options {
     fn from(o: &ItemItem) -> Self {
         let seed = Self::default().seed;
         Self {
+            algorithm: o.algorithm.into(),
+            ridge: o.ridge,
             neighbours: o.neighbours,
             components: o.components,
             low_pass_weight: o.low_pass_weight,

@@ -46,6 +46,7 @@ fn sources(config: &Config, found: &mut Vec<String>) {
     within(found, "item_item.neighbours", near.neighbours, 0..=1_000_000);
     within(found, "item_item.components", near.components, 0..=1024);
     within(found, "item_item.low_pass_weight", near.low_pass_weight, 0.0..=LARGE);
+    within(found, "item_item.ridge", near.ridge, 0.001..=LARGE);
     let s = &config.sequence;
     within(found, "sequence.window", s.window, 1..=1000);
     within(found, "sequence.distance_exponent", s.distance_exponent, 0.0..=10.0);
