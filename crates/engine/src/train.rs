@@ -143,7 +143,7 @@ impl Engine {
             return Ok(());
         }
         let doubled = applied >= MIN_GROWN.max(2 * self.condition().trained_through.0);
-        let last = self.store.jobs(None, 1).await?.into_iter().next();
+        let last = self.store.jobs(Some(MODEL_NAME), None, 1).await?.into_iter().next();
         let due = last.is_none_or(|job| {
             let age = job.finished_at.map(|at| self.clock.now().seconds_since(at));
             age.is_some_and(|age| age >= interval * 3600.0 || (doubled && age >= MIN_PAUSE))
