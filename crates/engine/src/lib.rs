@@ -8,11 +8,13 @@
 //!
 //! ```text
 //! recommend ─▶ gate ─▶ candidates/* ─▶ fuse ─▶ reasons        train ─▶ dataset ─▶ ALS ─▶ artifact ─▶ model
+//! encode ─▶ encoder (configured, or learned from the catalogue by a training of its own)
 //! track ─▶ log (commit, apply) ─▶ live/{users,counts,trending}
 //! import, export ─▶ store (no live state: whoever serves follows the log)
 //! ```
 
 pub mod artifact;
+pub mod encoder;
 pub mod error;
 pub mod evaluate;
 pub mod export;
@@ -53,6 +55,7 @@ use sona_store::{Blobs, Store};
 use tokio::sync::mpsc;
 
 pub use content::WriteContent;
+pub use encoder::{ENCODER_NAME, Encoded, EncoderInfo, EncoderKind};
 pub use erase::erase_stored;
 pub use error::{Error, Result};
 pub use ingest::TrackOutcome;
@@ -61,6 +64,7 @@ pub use recommend::{RecommendRequest, RequestContext};
 pub use start::MODEL_NAME;
 
 use catalogue::Catalogue;
+use encoder::Encoders;
 use keys::KeyRing;
 use live::counts::Counts;
 use live::users::Users;
@@ -96,6 +100,7 @@ pub struct Engine {
     applied: AtomicI64,
     removals_seen: AtomicI64,
     requests: mpsc::Sender<Request>,
+    encoders: Encoders,
     condition: Mutex<Condition>,
 }
 
@@ -129,12 +134,17 @@ pub struct Stats {
     pub follow_error: Option<String>,
     /// Why the current model is not the one served.
     pub model_error: Option<String>,
+    /// The text encoder in use.
+    pub encoder: Option<EncoderInfo>,
+    /// Why the current text encoder is not the one in use.
+    pub encoder_error: Option<String>,
 }
 
 impl Engine {
     /// Opens the engine and brings it to the present: when this returns, it can answer.
     pub async fn open(parts: Parts) -> Result<Arc<Self>> {
         let Parts { store, blobs, clock, ids, options } = parts;
+        let encoders = Encoders::open(&options.encoder).await?;
         let (requests, queue) = mpsc::channel(options.live.queue.max(1));
         let counts = Counts::new(Transitions::new(0), Vec::new(), Cursor(0), &options, clock.now());
         let engine = Arc::new(Self {
@@ -154,6 +164,7 @@ impl Engine {
             applied: AtomicI64::new(0),
             removals_seen: AtomicI64::new(0),
             requests,
+            encoders,
             condition: Mutex::default(),
         });
         engine.load().await?;
@@ -193,6 +204,8 @@ impl Engine {
             transitions: self.counts().transitions.len(),
             follow_error: condition.follow_error.clone(),
             model_error: condition.model_error.clone(),
+            encoder: self.encoders.info(),
+            encoder_error: self.encoders.error(),
         }
     }
 

@@ -20,6 +20,8 @@ pub struct Options {
     pub trending: Trending,
     /// ALS.
     pub als: Als,
+    /// Text to vectors.
+    pub encoder: TextEncoder,
     /// Training jobs.
     pub training: Training,
     /// What is held in memory.
@@ -228,6 +230,26 @@ impl Als {
             iterations: self.iterations,
             seed: self.seed,
         }
+    }
+}
+
+/// Text to vectors: a configured model, or without one the encoder learned from the catalogue.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TextEncoder {
+    /// An ONNX file of a sentence encoder; empty: one is learned from the catalogue.
+    pub model: String,
+    /// The `tokenizer.json` that belongs to it.
+    pub tokenizer: String,
+    /// Texts encoded together.
+    pub batch: usize,
+    /// At most so many titles' texts are learned from.
+    pub learn_texts: usize,
+}
+
+impl Default for TextEncoder {
+    fn default() -> Self {
+        Self { model: String::new(), tokenizer: String::new(), batch: 32, learn_texts: 50_000 }
     }
 }
 

@@ -69,6 +69,8 @@ fn als_and_training(config: &Config, found: &mut Vec<String>) {
     within(found, "als.confidence_alpha", als.confidence_alpha, 1e-9..=LARGE);
     within(found, "als.regularization", als.regularization, 1e-9..=LARGE);
     within(found, "als.regularization_exponent", als.regularization_exponent, 0.0..=2.0);
+    within(found, "encoder.batch", config.encoder.batch, 1..=4096);
+    within(found, "encoder.learn_texts", config.encoder.learn_texts, 1..=10_000_000);
     let training = &config.training;
     within(found, "training.interval_hours", training.interval_hours, 0.0..=1e6);
     within(found, "training.rejection_margin", training.rejection_margin, 0.0..=1.0);
