@@ -41,6 +41,8 @@ pub(crate) struct Config {
     pub(crate) trending: options::Trending,
     /// ALS.
     pub(crate) als: options::Als,
+    /// The content source.
+    pub(crate) content: options::ContentBased,
     /// Text to vectors.
     pub(crate) encoder: options::TextEncoder,
     /// Training jobs.
@@ -148,6 +150,7 @@ impl Config {
             sequence: self.sequence.clone(),
             trending: self.trending.clone(),
             als: self.als.clone(),
+            content: self.content.clone(),
             encoder: self.encoder.clone(),
             training: self.training.clone(),
             live: self.live.clone(),

@@ -59,11 +59,28 @@ pub struct Encoded {
 }
 
 /// One encoder, ready.
-struct Ready {
+pub(crate) struct Ready {
     info: EncoderInfo,
     encoder: Encoder,
     /// The version of a learned one.
     version: Option<i64>,
+}
+
+impl Ready {
+    /// [`EncoderInfo::name`].
+    pub(crate) fn name(&self) -> &str {
+        &self.info.name
+    }
+
+    /// Length of its vectors.
+    pub(crate) fn width(&self) -> usize {
+        self.info.width
+    }
+
+    /// One vector of length 1 a text, in their order; blocks until they are there.
+    pub(crate) fn encode(&self, texts: &[String]) -> Result<Vec<Vec<f32>>> {
+        Ok(self.encoder.encode(texts)?)
+    }
 }
 
 /// The encoder in use and what is known of the next.
@@ -103,6 +120,11 @@ impl Encoders {
         self.condition().error.clone()
     }
 
+    /// The encoder in use, to be used.
+    pub(crate) fn ready(&self) -> Option<Arc<Ready>> {
+        self.current.load_full()
+    }
+
     fn is_configured(&self) -> bool {
         !self.options.model.is_empty()
     }
@@ -127,15 +149,28 @@ impl Engine {
     /// # Errors
     /// [`Error::NoEncoder`] where none is configured and none is learned yet; [`Error::Encoder`] if a text has no vector.
     pub async fn encode(&self, texts: Vec<String>) -> Result<Encoded> {
-        let ready = match self.encoders.current.load_full() {
-            Some(ready) => ready,
-            None => self.load_encoder().await?.ok_or(Error::NoEncoder)?,
-        };
+        let ready = self.ready_encoder().await?;
         let work = move || {
-            let vectors = ready.encoder.encode(&texts)?;
-            Ok(Encoded { encoder: ready.info.name.clone(), vectors })
+            Ok(Encoded { encoder: ready.name().to_owned(), vectors: ready.encode(&texts)? })
         };
         tokio::task::spawn_blocking(work).await.expect("encoding does not panic")
+    }
+
+    /// The encoder in use, loaded if it is not there yet; [`Error::NoEncoder`] if there is none.
+    pub(crate) async fn ready_encoder(&self) -> Result<Arc<Ready>> {
+        match self.encoders.ready() {
+            Some(ready) => Ok(ready),
+            None => self.load_encoder().await?.ok_or(Error::NoEncoder),
+        }
+    }
+
+    /// The name of the encoder in use, or of the one that is about to be; `None` if there is none yet.
+    pub(crate) async fn encoder_name(&self) -> Result<Option<String>> {
+        if let Some(info) = self.encoders.info() {
+            return Ok(Some(info.name));
+        }
+        let current = self.store.current_model(ENCODER_NAME).await?;
+        Ok(current.map(|model| learned_name(model.version)))
     }
 
     /// Starts loading the learned encoder the pointer names, if it is another one than is in use.
@@ -200,10 +235,14 @@ impl Engine {
             .await
             .unwrap_or_else(|panic| Err(panic.to_string()))
             .map_err(unusable)?;
-        let name = format!("learned-{}", model.version);
+        let name = learned_name(model.version);
         let info = EncoderInfo { kind: EncoderKind::Learned, name, width: encoder.width() };
         Ok(Ready { info, encoder, version: Some(model.version) })
     }
+}
+
+fn learned_name(version: i64) -> String {
+    format!("learned-{version}")
 }
 
 /// A learned encoder's file, checked against the checksum it was registered with; in words what is wrong with it.

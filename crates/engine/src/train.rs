@@ -24,6 +24,7 @@ use crate::error::{Error, Result};
 use crate::judge::{ndcg, rejection};
 use crate::options;
 use crate::start::MODEL_NAME;
+use crate::vectors::EMBEDDINGS_NAME;
 
 /// A log of fewer events is not trained on again only because it has doubled.
 const MIN_GROWN: i64 = 100;
@@ -47,6 +48,13 @@ pub enum Progress {
         of: usize,
         /// The objective after it.
         loss: f64,
+    },
+    /// Titles are encoded.
+    Encoding {
+        /// How many are done.
+        done: usize,
+        /// Of how many.
+        of: usize,
     },
     /// Lists for held-out users are made.
     Judging,
@@ -113,6 +121,7 @@ impl Engine {
         ));
         let result = match run.job.model_name.as_str() {
             ENCODER_NAME => self.train_encoder(&run).await,
+            EMBEDDINGS_NAME => self.embed_catalogue(&run).await,
             _ => self.train(&run).await,
         };
         heartbeat.abort();
@@ -132,7 +141,11 @@ impl Engine {
     /// Runs jobs as they come, and submits one when the last training is older than the configured interval.
     pub async fn work(self: Arc<Self>, worker: String) {
         loop {
-            for submitted in [self.submit_if_due().await, self.submit_encoder_if_due().await] {
+            for submitted in [
+                self.submit_if_due().await,
+                self.submit_encoder_if_due().await,
+                self.submit_embedding_if_due().await,
+            ] {
                 if let Err(error) = submitted {
                     tracing::warn!(%error, "training could not be scheduled");
                 }

@@ -42,6 +42,13 @@ fn sources(config: &Config, found: &mut Vec<String>) {
     within(found, "fusion.trending", fusion.trending, 0.0..=LARGE);
     within(found, "fusion.popular", fusion.popular, 0.0..=LARGE);
     within(found, "fusion.context", fusion.context, 0.0..=LARGE);
+    within(found, "fusion.content", fusion.content, 0.0..=LARGE);
+    let content = &config.content;
+    within(found, "content.similarity_threshold", content.similarity_threshold, -1.0..=1.0);
+    within(found, "content.monthly_decay", content.monthly_decay, 0.0..=1.0);
+    within(found, "content.seeds", content.seeds, 0..=50);
+    within(found, "content.neighbours", content.neighbours, 1..=1000);
+    within(found, "content.similar_weight", content.similar_weight, 0.0..=LARGE);
     let near = &config.item_item;
     within(found, "item_item.neighbours", near.neighbours, 0..=1_000_000);
     within(found, "item_item.components", near.components, 0..=1024);

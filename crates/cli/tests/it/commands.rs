@@ -108,6 +108,12 @@ fn an_encoder_is_learned_from_the_catalogue() {
     assert!(finding(&report, "encoder").1.contains("`sona train encoder` learns one"));
     let told = folder.sona(&["train", "encoder"]).expect(0).stdout;
     assert!(told.starts_with("Trained encoder version 1 in "), "{told}");
+    assert!(told.contains("\n1816 titles have a vector of learned-1."), "{told}");
+    let like = folder.sona(&["similar", "0468569", "--limit", "1", "--json"]).expect(0).json();
+    let sources = like["similar"][0]["sources"].as_array().expect("a list");
+    assert!(sources.iter().any(|part| part["source"] == "content"), "{like}");
+    let again = folder.sona(&["train", "embeddings", "--json"]).expect(0).json();
+    assert_eq!(again["outcome"]["titles"], 1816);
     let report = folder.sona(&["doctor", "--json"]).expect(0).json();
     let (_, detail) = finding(&report, "encoder");
     assert!(detail.contains("version 1, learned from 1816 texts, vectors of 512"), "{detail}");

@@ -23,7 +23,7 @@ const FILMS: [(&str, &str, &str); 6] = [
     ("w3", "Unforgiven", "An old gunman and a sheriff in a western town."),
 ];
 
-fn films() -> Vec<Content> {
+pub(crate) fn films() -> Vec<Content> {
     let film = |(id, name, overview): &(&str, &str, &str)| Content {
         title: (*name).to_owned(),
         overview: Some((*overview).to_owned()),
@@ -38,7 +38,7 @@ async fn with_films(backend: Backend) -> World {
     world
 }
 
-async fn learn(engine: &Arc<Engine>) -> sona_domain::TrainingJob {
+pub(crate) async fn learn(engine: &Arc<Engine>) -> sona_domain::TrainingJob {
     let job = engine.submit_encoder_training().await.expect("submitted");
     let run = engine.run_training("test", Some(&job), Arc::new(|_| {})).await;
     run.expect("learned").expect("ours")
@@ -53,11 +53,11 @@ fn cosine(a: &[f32], b: &[f32]) -> f32 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
-async fn store(world: &World) -> Arc<dyn Store> {
+pub(crate) async fn store(world: &World) -> Arc<dyn Store> {
     sona_store::open(&world.database.url).await.expect("a database")
 }
 
-async fn eventually(mut holds: impl AsyncFnMut() -> bool) {
+pub(crate) async fn eventually(mut holds: impl AsyncFnMut() -> bool) {
     for _ in 0..3000 {
         if holds().await {
             return;

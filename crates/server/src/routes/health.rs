@@ -41,6 +41,9 @@ pub(crate) struct Health {
     /// What makes vectors of texts; absent while none is configured and none is learned yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     encoder: Option<Encoder>,
+    /// The vectors of titles; absent until the catalogue was encoded once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    vectors: Option<Vectors>,
     /// Position in the event log up to which events are reflected in lists.
     applied_cursor: i64,
     /// What is wrong, in words; empty if nothing is. Where identity is configured the causes are in the log only.
@@ -56,6 +59,16 @@ pub(crate) struct Encoder {
     name: String,
     /// Length of its vectors.
     width: usize,
+}
+
+/// The vectors of titles that are in use.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Vectors {
+    /// Name of the encoder that made them. It differs from that of the encoder in use while that one still encodes the
+    /// catalogue.
+    encoder: String,
+    /// How many titles have one.
+    titles: usize,
 }
 
 /// Where a text encoder comes from.
@@ -126,6 +139,7 @@ pub(crate) async fn health(State(app): State<Arc<App>>) -> Json<Health> {
         resident_users: stats.resident_users,
         model_version: stats.model_version,
         encoder: stats.encoder.map(Encoder::from),
+        vectors: stats.vectors_of.map(|encoder| Vectors { encoder, titles: stats.vectors }),
         applied_cursor: stats.applied.0,
         problems,
     })
