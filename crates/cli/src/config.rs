@@ -41,6 +41,10 @@ pub(crate) struct Config {
     pub(crate) trending: options::Trending,
     /// ALS.
     pub(crate) als: options::Als,
+    /// The content source.
+    pub(crate) content: options::ContentBased,
+    /// Text to vectors.
+    pub(crate) encoder: options::TextEncoder,
     /// Training jobs.
     pub(crate) training: options::Training,
     /// What is held in memory.
@@ -146,6 +150,8 @@ impl Config {
             sequence: self.sequence.clone(),
             trending: self.trending.clone(),
             als: self.als.clone(),
+            content: self.content.clone(),
+            encoder: self.encoder.clone(),
             training: self.training.clone(),
             live: self.live.clone(),
         })
@@ -155,6 +161,11 @@ impl Config {
     fn check(&self) -> Result<(), ConfigError> {
         let mut problems = ranges::problems(self);
         problems.extend(self.identity.problems());
+        if self.encoder.model.is_empty() != self.encoder.tokenizer.is_empty() {
+            problems.push(
+                "encoder.model and encoder.tokenizer belong together: set both or none".to_owned(),
+            );
+        }
         if let Err(ConfigError(problem)) = self.engine_options() {
             problems.push(problem);
         }

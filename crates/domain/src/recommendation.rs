@@ -24,17 +24,20 @@ pub enum Source {
     Popular,
     /// Titles that fit the device and mood of the request.
     Context,
+    /// Titles whose texts are like those of the user's titles.
+    Content,
 }
 
 impl Source {
     /// All sources, in listing order.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Collaborative,
         Self::ItemItem,
         Self::Sequence,
         Self::Trending,
         Self::Popular,
         Self::Context,
+        Self::Content,
     ];
 
     /// The wire name.
@@ -46,6 +49,7 @@ impl Source {
             Self::Trending => "trending",
             Self::Popular => "popular",
             Self::Context => "context",
+            Self::Content => "content",
         }
     }
 }
@@ -67,6 +71,8 @@ pub enum RecommendationType {
     Popular,
     /// Only the context source has it.
     Context,
+    /// Only the content source has it.
+    Content,
     /// Several sources have it.
     Hybrid,
 }
@@ -80,6 +86,7 @@ impl From<Source> for RecommendationType {
             Source::Trending => Self::Trending,
             Source::Popular => Self::Popular,
             Source::Context => Self::Context,
+            Source::Content => Self::Content,
         }
     }
 }

@@ -1,19 +1,22 @@
 //! Sources of candidates. Each one scores titles 0..=1 and brings its best; what it cannot answer it says.
 
 pub(crate) mod collaborative;
+pub(crate) mod content;
 pub(crate) mod context;
 pub(crate) mod item_item;
 pub(crate) mod popular;
 pub(crate) mod sequence;
 pub(crate) mod trending;
 
-use sona_domain::{RequestContext, Source};
+use sona_domain::{RequestContext, Source, Timestamp};
 use sona_numeric::rows::RowSet;
 
 use crate::catalogue::View;
 use crate::live::counts::Counts;
 use crate::live::users::Taste;
+use crate::options::ContentBased;
 use crate::snapshot::Snapshot;
+use crate::vectors::Vectors;
 
 use collaborative::Collaborative;
 use context::Context;
@@ -31,6 +34,9 @@ pub(crate) struct Question<'q> {
     pub(crate) latest: &'q [(u32, f32)],
     pub(crate) view: &'q View,
     pub(crate) context: &'q RequestContext,
+    pub(crate) vectors: &'q Vectors,
+    pub(crate) content: &'q ContentBased,
+    pub(crate) now: Timestamp,
     /// The rows that may be shown.
     pub(crate) allowed: &'q RowSet,
     /// Whether the request itself forbids rows, beyond what is known of the user and the catalogue.
@@ -52,6 +58,7 @@ impl<'q> Question<'q> {
             Source::Context => {
                 Box::new(Context::new(self.context, self.view, counts, allowed, limit))
             }
+            Source::Content => Box::new(content::Content::new(self)),
         }
     }
 }

@@ -12,6 +12,16 @@ pub(crate) struct History {
     titles: Titles,
 }
 
+/// A title that speaks for a user's taste.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Liked {
+    pub(crate) row: u32,
+    /// Engagement weight, above 0.
+    pub(crate) weight: f32,
+    /// The latest engagement.
+    pub(crate) at: Timestamp,
+}
+
 /// What a user did with one title.
 #[derive(Debug, Clone, PartialEq)]
 struct Title {
@@ -179,15 +189,18 @@ impl History {
     }
 
     /// The latest `limit` engaged titles, newest first.
-    pub(crate) fn recent(&self, limit: usize) -> Vec<u32> {
+    pub(crate) fn recent(&self, limit: usize) -> Vec<Liked> {
         let titles = self
             .titles
             .iter()
             .filter(|title| title.weight() > 0.0)
             .filter_map(|title| Some((title.engaged.last()?, title.row)));
-        let mut latest = latest(titles.collect(), limit);
-        latest.reverse();
-        latest
+        let rows = latest(titles.collect(), limit);
+        let liked = |row| {
+            let title = self.titles.get(row)?;
+            Some(Liked { row, weight: title.weight(), at: title.engaged.last()?.0 })
+        };
+        rows.into_iter().rev().filter_map(liked).collect()
     }
 
     /// If the event at `cursor` was the one by which the shared counts learn of `row`: the titles engaged with
@@ -282,7 +295,7 @@ mod tests {
         let history =
             fold(&[(1, "watch", 30), (2, "watch", 10), (3, "watch", 20), (2, "like", 40)]);
         assert_eq!(history.sequence(), [2, 3, 1]);
-        assert_eq!(history.recent(2), [2, 1]);
+        assert_eq!(history.recent(2).iter().map(|liked| liked.row).collect::<Vec<_>>(), [2, 1]);
     }
 
     #[test]

@@ -127,6 +127,8 @@ impl Engine {
                 for row in rows {
                     counts.list(*row, view.get(*row).map(Arc::as_ref));
                 }
+                drop(counts);
+                self.follower.changed(rows);
             })
             .await
     }

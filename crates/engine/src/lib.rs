@@ -8,11 +8,13 @@
 //!
 //! ```text
 //! recommend ─▶ gate ─▶ candidates/* ─▶ fuse ─▶ reasons        train ─▶ dataset ─▶ ALS ─▶ artifact ─▶ model
+//! encode ─▶ encoder (configured, or learned from the catalogue by a training of its own)
 //! track ─▶ log (commit, apply) ─▶ live/{users,counts,trending}
 //! import, export ─▶ store (no live state: whoever serves follows the log)
 //! ```
 
 pub mod artifact;
+pub mod encoder;
 pub mod error;
 pub mod evaluate;
 pub mod export;
@@ -21,6 +23,7 @@ pub mod options;
 pub mod recommend;
 pub mod train;
 pub mod tune;
+pub mod vectors;
 
 mod candidates;
 mod catalogue;
@@ -45,6 +48,7 @@ mod swap;
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use sona_domain::{Clock, Cursor, IdSource, Timestamp};
@@ -53,19 +57,23 @@ use sona_store::{Blobs, Store};
 use tokio::sync::mpsc;
 
 pub use content::WriteContent;
+pub use encoder::{ENCODER_NAME, Encoded, EncoderInfo, EncoderKind};
 pub use erase::erase_stored;
 pub use error::{Error, Result};
 pub use ingest::TrackOutcome;
 pub use options::Options;
 pub use recommend::{RecommendRequest, RequestContext};
 pub use start::MODEL_NAME;
+pub use vectors::EMBEDDINGS_NAME;
 
 use catalogue::Catalogue;
+use encoder::Encoders;
 use keys::KeyRing;
 use live::counts::Counts;
 use live::users::Users;
 use log::{LogTask, Request};
 use snapshot::Snapshot;
+use vectors::{Follower, Vectors};
 
 /// What the engine is made of; the caller decides which twins, clock and ids.
 pub struct Parts {
@@ -96,6 +104,9 @@ pub struct Engine {
     applied: AtomicI64,
     removals_seen: AtomicI64,
     requests: mpsc::Sender<Request>,
+    encoders: Encoders,
+    vectors: RwLock<Vectors>,
+    follower: Arc<Follower>,
     condition: Mutex<Condition>,
 }
 
@@ -129,12 +140,21 @@ pub struct Stats {
     pub follow_error: Option<String>,
     /// Why the current model is not the one served.
     pub model_error: Option<String>,
+    /// The text encoder in use.
+    pub encoder: Option<EncoderInfo>,
+    /// Why the current text encoder is not the one in use.
+    pub encoder_error: Option<String>,
+    /// Titles with a vector in memory.
+    pub vectors: usize,
+    /// [`EncoderInfo::name`] of the encoder they are of; during a switch that is still the last one.
+    pub vectors_of: Option<String>,
 }
 
 impl Engine {
     /// Opens the engine and brings it to the present: when this returns, it can answer.
     pub async fn open(parts: Parts) -> Result<Arc<Self>> {
         let Parts { store, blobs, clock, ids, options } = parts;
+        let encoders = Encoders::open(&options.encoder).await?;
         let (requests, queue) = mpsc::channel(options.live.queue.max(1));
         let counts = Counts::new(Transitions::new(0), Vec::new(), Cursor(0), &options, clock.now());
         let engine = Arc::new(Self {
@@ -154,16 +174,23 @@ impl Engine {
             applied: AtomicI64::new(0),
             removals_seen: AtomicI64::new(0),
             requests,
+            encoders,
+            vectors: RwLock::default(),
+            follower: Arc::default(),
             condition: Mutex::default(),
         });
         engine.load().await?;
+        engine.load_vectors().await?;
         engine.follow_keys().await?;
         tokio::spawn(LogTask::new(engine.clone(), queue).run());
+        let period = Duration::from_millis(engine.options.live.follow_interval_ms.max(10));
+        tokio::spawn(vectors::follow(Arc::downgrade(&engine), engine.follower.clone(), period));
         Ok(engine)
     }
 
     /// Finishes what waits, writes the profiles behind, and closes the database.
     pub async fn close(&self) {
+        self.follower.stop();
         let (reply, done) = tokio::sync::oneshot::channel();
         if self.requests.send(Request::Stop { reply }).await.is_ok() {
             let _ = done.await;
@@ -184,6 +211,7 @@ impl Engine {
     /// The engine in numbers.
     pub fn stats(&self) -> Stats {
         let condition = self.condition();
+        let vectors = self.vectors();
         Stats {
             database: self.store.describe(),
             content: self.catalogue.latest().entries(),
@@ -193,6 +221,10 @@ impl Engine {
             transitions: self.counts().transitions.len(),
             follow_error: condition.follow_error.clone(),
             model_error: condition.model_error.clone(),
+            encoder: self.encoders.info(),
+            encoder_error: self.encoders.error(),
+            vectors: vectors.len(),
+            vectors_of: Some(vectors.encoder().to_owned()).filter(|name| !name.is_empty()),
         }
     }
 
@@ -222,6 +254,14 @@ impl Engine {
 
     fn counts_mut(&self) -> RwLockWriteGuard<'_, Counts> {
         self.counts.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn vectors(&self) -> RwLockReadGuard<'_, Vectors> {
+        self.vectors.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn vectors_mut(&self) -> RwLockWriteGuard<'_, Vectors> {
+        self.vectors.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn condition(&self) -> std::sync::MutexGuard<'_, Condition> {

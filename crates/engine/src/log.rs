@@ -234,6 +234,7 @@ impl LogTask {
         self.follow_removals().await?;
         self.tail().await?;
         engine.follow_model().await?;
+        engine.follow_encoder().await?;
         engine.expire_trending();
         keys
     }

@@ -20,6 +20,10 @@ pub struct Options {
     pub trending: Trending,
     /// ALS.
     pub als: Als,
+    /// The content source.
+    pub content: ContentBased,
+    /// Text to vectors.
+    pub encoder: TextEncoder,
     /// Training jobs.
     pub training: Training,
     /// What is held in memory.
@@ -44,6 +48,8 @@ pub struct Fusion {
     pub popular: f32,
     /// Weight of the context source.
     pub context: f32,
+    /// Weight of the content source.
+    pub content: f32,
 }
 
 impl Default for Fusion {
@@ -56,6 +62,7 @@ impl Default for Fusion {
             trending: 0.20,
             popular: 0.02,
             context: 0.10,
+            content: 0.0,
         }
     }
 }
@@ -70,6 +77,7 @@ impl Fusion {
             Source::Trending => self.trending,
             Source::Popular => self.popular,
             Source::Context => self.context,
+            Source::Content => self.content,
         }
     }
 }
@@ -210,6 +218,35 @@ impl Default for Trending {
     }
 }
 
+/// The content source: titles near the user's titles by the vectors of their texts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ContentBased {
+    /// A title whose cosine with the user's preference vector is below this is near it only if no title reaches it.
+    pub similarity_threshold: f32,
+    /// In the preference vector, which is the mean of the latest titles' vectors, a title counts so much less with every
+    /// 30 days.
+    pub monthly_decay: f32,
+    /// Of how many of the latest titles the neighbours are looked at.
+    pub seeds: usize,
+    /// How many neighbours of each.
+    pub neighbours: usize,
+    /// Weight in lists of similar titles, beside those of the collaborative and the sequence source.
+    pub similar_weight: f32,
+}
+
+impl Default for ContentBased {
+    fn default() -> Self {
+        Self {
+            similarity_threshold: 0.7,
+            monthly_decay: 0.95,
+            seeds: 10,
+            neighbours: 20,
+            similar_weight: 0.2,
+        }
+    }
+}
+
 /// ALS; see [`als::Options`] for the objective.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -259,6 +296,26 @@ impl Als {
             iterations: self.iterations,
             seed: self.seed,
         }
+    }
+}
+
+/// Text to vectors: a configured model, or without one the encoder learned from the catalogue.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TextEncoder {
+    /// An ONNX file of a sentence encoder; empty: one is learned from the catalogue.
+    pub model: String,
+    /// The `tokenizer.json` that belongs to it.
+    pub tokenizer: String,
+    /// Texts encoded together.
+    pub batch: usize,
+    /// At most so many titles' texts are learned from.
+    pub learn_texts: usize,
+}
+
+impl Default for TextEncoder {
+    fn default() -> Self {
+        Self { model: String::new(), tokenizer: String::new(), batch: 32, learn_texts: 50_000 }
     }
 }
 

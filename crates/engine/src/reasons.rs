@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use sona_domain::Source;
 
+use crate::candidates::content;
 use crate::catalogue::View;
 use crate::fuse::Fused;
 use crate::live::counts::Counts;
 use crate::live::shortlist::Shortlist;
 use crate::live::users::Taste;
 use crate::snapshot::Snapshot;
+use crate::vectors::Vectors;
 
 /// Most titles of the history named as evidence.
 const EVIDENCE: usize = 2;
@@ -26,6 +28,7 @@ pub(crate) struct Reasons<'a> {
     pub(crate) counts: &'a Counts,
     pub(crate) snapshot: &'a Snapshot,
     pub(crate) taste: &'a Taste,
+    pub(crate) vectors: &'a Vectors,
     /// What is kept of the taste under this model.
     pub(crate) shortlist: Option<Arc<Shortlist>>,
     /// The user's latest titles as the sequence source weighs them.
@@ -38,31 +41,31 @@ impl Reasons<'_> {
     /// The sentence, and the rows of the history it rests on.
     pub(crate) fn explain(&self, item: &Fused) -> (String, Vec<u32>) {
         let evidence = self.evidence(item);
-        let sentence = match item.sources.first().map(|strongest| strongest.source) {
-            Some(Source::Collaborative | Source::ItemItem | Source::Sequence)
-                if !evidence.is_empty() =>
-            {
-                self.because(&evidence)
-            }
-            Some(Source::Collaborative | Source::ItemItem) => {
-                "People with a taste like yours engaged with it".to_owned()
-            }
-            Some(Source::Sequence) => "Often watched after titles like your latest".to_owned(),
-            Some(Source::Trending) => {
-                let viewers = self.counts.trending.viewers(item.row);
-                let days = self.window_days;
-                format!("Trending: {} in the last {days} days", count(viewers, "viewer"))
-            }
-            Some(Source::Context) => match self.mood {
-                Some(mood) => format!("Fits the mood: {mood}"),
-                None => "Fits your device".to_owned(),
-            },
-            Some(Source::Popular) => {
-                let viewers = self.counts.viewers.of(item.row);
-                format!("Popular: {} so far", count(viewers, "viewer"))
-            }
-            None => "Nobody has watched it yet".to_owned(),
-        };
+        let sentence =
+            match item.sources.first().map(|strongest| strongest.source) {
+                Some(
+                    Source::Collaborative | Source::ItemItem | Source::Sequence | Source::Content,
+                ) if !evidence.is_empty() => self.because(&evidence),
+                Some(Source::Collaborative | Source::ItemItem) => {
+                    "People with a taste like yours engaged with it".to_owned()
+                }
+                Some(Source::Sequence) => "Often watched after titles like your latest".to_owned(),
+                Some(Source::Trending) => {
+                    let viewers = self.counts.trending.viewers(item.row);
+                    let days = self.window_days;
+                    format!("Trending: {} in the last {days} days", count(viewers, "viewer"))
+                }
+                Some(Source::Context) => match self.mood {
+                    Some(mood) => format!("Fits the mood: {mood}"),
+                    None => "Fits your device".to_owned(),
+                },
+                Some(Source::Content) => "Like titles you watched".to_owned(),
+                Some(Source::Popular) => {
+                    let viewers = self.counts.viewers.of(item.row);
+                    format!("Popular: {} so far", count(viewers, "viewer"))
+                }
+                None => "Nobody has watched it yet".to_owned(),
+            };
         (sentence, evidence)
     }
 
@@ -81,6 +84,9 @@ impl Reasons<'_> {
         }
         if rows.is_empty() && says(Source::Collaborative) {
             rows.extend(self.most_alike(item.row));
+        }
+        if rows.is_empty() && says(Source::Content) {
+            rows.extend(content::evidence(self.vectors, &self.taste.liked, item.row, EVIDENCE));
         }
         rows.retain(|row| self.view.get(*row).is_some());
         rows

@@ -58,6 +58,7 @@ impl Engine {
         let allowed = gate::allowed(&view, &taste, &excluded);
         let sequence: sequence::Options = (&self.options.sequence).into();
 
+        let vectors = self.vectors();
         let counts = self.counts();
         let latest = sequence.source_weights(&taste.recent, &counts.viewers);
         let question = Question {
@@ -68,6 +69,9 @@ impl Engine {
             latest: &latest,
             view: &view,
             context: &request.context,
+            vectors: &vectors,
+            content: &self.options.content,
+            now,
             allowed: &allowed,
             narrowed: !excluded.is_empty(),
             limit: self.options.fusion.candidates_per_source.max(limit + SPARE),
@@ -78,6 +82,7 @@ impl Engine {
             counts: &counts,
             snapshot: &snapshot,
             taste: &taste,
+            vectors: &vectors,
             shortlist: taste.shortlist(),
             latest: &latest,
             window_days: self.options.trending.window_days,

@@ -1,4 +1,5 @@
-//! Titles like a title: by the factors of those who engaged with both, and by who engaged with one around the other.
+//! Titles like a title: by the factors of those who engaged with both, by who engaged with one around the other, and by
+//! what their texts say.
 
 use sona_domain::{ContentId, RecommendationType, SimilarTitle, Source};
 
@@ -8,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::fuse::{Ensemble, Fused};
 use crate::gate;
 use crate::live::counts::Counts;
+use crate::options::Fusion;
 use crate::recommend::MAX_LIMIT;
 use crate::snapshot::Snapshot;
 
@@ -18,11 +20,11 @@ const SPARE: usize = 20;
 const SHRINK: f32 = 10.0;
 
 /// What a source says that has nothing.
-const ABSENT: &str = "nobody engaged with this title and another one";
+const ABSENT: &str = "it knows nothing of this title and another one";
 
 impl Engine {
     /// The titles most like `id`, most alike first; only titles that may be shown now. Empty if nobody has
-    /// engaged with it yet.
+    /// engaged with it and its text has no vector yet.
     pub fn similar(&self, id: &ContentId, limit: usize) -> Result<Vec<SimilarTitle>> {
         let now = self.clock.now();
         let unknown = || Error::UnknownContent(id.clone());
@@ -36,11 +38,16 @@ impl Engine {
         let per_source = self.options.fusion.candidates_per_source.max(limit + SPARE);
         let dense = |source, scores| Dense::new(source, scores, &allowed, per_source, ABSENT);
         let snapshot = self.snapshot.load_full();
-        let sources: [Box<dyn Candidates>; 2] = [
+        let vectors = self.vectors();
+        let alike = vectors.get(row).map(|vector| vectors.cosines(vector)).unwrap_or_default();
+        let sources: [Box<dyn Candidates>; 3] = [
             Box::new(dense(Source::Collaborative, cosines(&snapshot, row))),
             Box::new(dense(Source::Sequence, co_engagement(&self.counts(), row))),
+            Box::new(dense(Source::Content, alike)),
         ];
-        let ensemble = Ensemble::new(sources, &allowed, &self.options.fusion, limit + SPARE);
+        let fusion =
+            Fusion { content: self.options.content.similar_weight, ..self.options.fusion.clone() };
+        let ensemble = Ensemble::new(sources, &allowed, &fusion, limit + SPARE);
         let mut list = ensemble.list(limit + SPARE);
         gate::recheck(self, (&*view, None), self.clock.now(), &mut list, |(row, _)| *row);
         let present = |item: Fused| {

@@ -19,16 +19,18 @@ use tokio::sync::mpsc;
 use crate::Engine;
 use crate::artifact::{self, Artifact};
 use crate::dataset::{Dataset, HeldOut};
+use crate::encoder::ENCODER_NAME;
 use crate::error::{Error, Result};
 use crate::judge::{ndcg, rejection};
 use crate::options;
 use crate::start::MODEL_NAME;
+use crate::vectors::EMBEDDINGS_NAME;
 
 /// A log of fewer events is not trained on again only because it has doubled.
 const MIN_GROWN: i64 = 100;
 
-/// Seconds between two trainings of a log that keeps doubling.
-const MIN_PAUSE: f64 = 60.0;
+/// Seconds between two trainings of a log, or a catalogue, that keeps doubling.
+pub(crate) const MIN_PAUSE: f64 = 60.0;
 
 /// How often an idle worker looks for a job.
 const IDLE: Duration = Duration::from_secs(2);
@@ -47,6 +49,13 @@ pub enum Progress {
         /// The objective after it.
         loss: f64,
     },
+    /// Titles are encoded.
+    Encoding {
+        /// How many are done.
+        done: usize,
+        /// Of how many.
+        of: usize,
+    },
     /// Lists for held-out users are made.
     Judging,
     /// The file is written.
@@ -57,11 +66,11 @@ pub enum Progress {
 pub type Report = Arc<dyn Fn(Progress) + Send + Sync>;
 
 /// One claimed job.
-struct Run {
-    job: TrainingJob,
-    worker: String,
-    cancelled: Arc<AtomicBool>,
-    report: Report,
+pub(crate) struct Run {
+    pub(crate) job: TrainingJob,
+    pub(crate) worker: String,
+    pub(crate) cancelled: Arc<AtomicBool>,
+    pub(crate) report: Report,
 }
 
 /// What a fit gives, before anybody has judged it.
@@ -75,10 +84,17 @@ struct Fitted {
 impl Engine {
     /// Queues a training with the present options.
     pub async fn submit_training(&self) -> Result<JobId> {
-        let job_id = JobId(self.ids.fresh());
         let options = serde_json::to_value(&self.options.als).unwrap_or_default();
-        let options = options.as_object().cloned().unwrap_or_default();
-        let job = NewJob { job_id: job_id.clone(), model_name: MODEL_NAME.to_owned(), options };
+        self.submit(MODEL_NAME, options.as_object().cloned().unwrap_or_default()).await
+    }
+
+    pub(crate) async fn submit(
+        &self,
+        model_name: &str,
+        options: Map<String, Value>,
+    ) -> Result<JobId> {
+        let job_id = JobId(self.ids.fresh());
+        let job = NewJob { job_id: job_id.clone(), model_name: model_name.to_owned(), options };
         self.store.submit_job(&job, self.clock.now()).await?;
         Ok(job_id)
     }
@@ -103,7 +119,11 @@ impl Engine {
             run.worker.clone(),
             run.cancelled.clone(),
         ));
-        let result = self.train(&run).await;
+        let result = match run.job.model_name.as_str() {
+            ENCODER_NAME => self.train_encoder(&run).await,
+            EMBEDDINGS_NAME => self.embed_catalogue(&run).await,
+            _ => self.train(&run).await,
+        };
         heartbeat.abort();
         if let Err(error) = result {
             let (id, now) = (&run.job.job_id, self.clock.now());
@@ -121,8 +141,14 @@ impl Engine {
     /// Runs jobs as they come, and submits one when the last training is older than the configured interval.
     pub async fn work(self: Arc<Self>, worker: String) {
         loop {
-            if let Err(error) = self.submit_if_due().await {
-                tracing::warn!(%error, "training could not be scheduled");
+            for submitted in [
+                self.submit_if_due().await,
+                self.submit_encoder_if_due().await,
+                self.submit_embedding_if_due().await,
+            ] {
+                if let Err(error) = submitted {
+                    tracing::warn!(%error, "training could not be scheduled");
+                }
             }
             match self.run_training(&worker, None, Arc::new(|_| {})).await {
                 Ok(Some(job)) => tracing::info!(job = %job.job_id, "training finished"),
@@ -143,7 +169,7 @@ impl Engine {
             return Ok(());
         }
         let doubled = applied >= MIN_GROWN.max(2 * self.condition().trained_through.0);
-        let last = self.store.jobs(None, 1).await?.into_iter().next();
+        let last = self.store.jobs(Some(MODEL_NAME), None, 1).await?.into_iter().next();
         let due = last.is_none_or(|job| {
             let age = job.finished_at.map(|at| self.clock.now().seconds_since(at));
             age.is_some_and(|age| age >= interval * 3600.0 || (doubled && age >= MIN_PAUSE))
@@ -187,7 +213,7 @@ impl Engine {
         let ours = self.store.complete_job(&run.job.job_id, &run.worker, &outcome, now).await?;
         run.owned(ours)?;
         self.install_current().await?;
-        self.drop_old_versions().await
+        self.drop_old_versions(MODEL_NAME).await
     }
 
     /// Serves the new model unless it is worse than the serving one. If another training moved the pointer
@@ -266,7 +292,13 @@ impl Engine {
         }
     }
 
-    async fn write_metric(&self, run: &Run, step: i64, name: &str, value: f64) -> Result<()> {
+    pub(crate) async fn write_metric(
+        &self,
+        run: &Run,
+        step: i64,
+        name: &str,
+        value: f64,
+    ) -> Result<()> {
         let point = MetricPoint {
             attempt: run.job.attempts,
             step,
@@ -330,8 +362,8 @@ impl Engine {
     }
 
     /// Keeps the newest versions and the current one; files go with their versions.
-    async fn drop_old_versions(&self) -> Result<()> {
-        let models = self.store.models(MODEL_NAME).await?;
+    pub(crate) async fn drop_old_versions(&self, model_name: &str) -> Result<()> {
+        let models = self.store.models(model_name).await?;
         for old in models.iter().skip(self.options.training.keep_versions + 1) {
             self.drop_version(old).await?;
         }
@@ -340,7 +372,7 @@ impl Engine {
 
     /// Deletes a version and its file, unless it is the current one.
     async fn drop_version(&self, model: &ModelVersion) -> Result<()> {
-        if self.store.delete_model(MODEL_NAME, model.version).await? {
+        if self.store.delete_model(&model.model_name, model.version).await? {
             self.blobs.delete(&model.blob_key).await?;
         }
         Ok(())
@@ -349,7 +381,7 @@ impl Engine {
 
 impl Run {
     /// An error unless the job is still ours.
-    fn owned(&self, ours: bool) -> Result<()> {
+    pub(crate) fn owned(&self, ours: bool) -> Result<()> {
         if ours { Ok(()) } else { Err(Error::LostJob(self.job.job_id.clone())) }
     }
 }

@@ -157,7 +157,8 @@ impl Metrics {
             gauge!("sona_applied_cursor").set(stats.applied.0 as f64);
             gauge!("sona_model_version").set(stats.model_version.unwrap_or(0) as f64);
             gauge!("sona_transitions").set(stats.transitions as f64);
-            let healthy = stats.follow_error.is_none() && stats.model_error.is_none();
+            let errors = [&stats.follow_error, &stats.model_error, &stats.encoder_error];
+            let healthy = errors.iter().all(|error| error.is_none());
             gauge!("sona_healthy").set(if healthy { 1.0 } else { 0.0 });
         });
         self.handle.render()

@@ -1,7 +1,7 @@
 //! Everything durable: the database seam with its SQLite and PostgreSQL twins, and the blob seam.
 //!
 //! Each group of methods is a small trait in a file of its own ([`events`], [`content`], [`imports`], [`users`],
-//! [`profiles`], [`models`], [`jobs`], [`keys`]); [`Store`] is their sum. A URL decides which twin is opened
+//! [`profiles`], [`models`], [`jobs`], [`keys`], [`embeddings`]); [`Store`] is their sum. A URL decides which twin is opened
 //! ([`open`]): `sqlite:PATH`, `sqlite::memory:` or `postgres://…`. Nothing above this crate knows which one it got,
 //! and nothing outside `sqlite/` and `postgres/` knows SQL.
 //!
@@ -10,6 +10,7 @@
 
 pub mod blobs;
 pub mod content;
+pub mod embeddings;
 pub mod error;
 pub mod events;
 pub mod imports;
@@ -29,6 +30,7 @@ use async_trait::async_trait;
 
 pub use blobs::Blobs;
 pub use content::{Catalogue, ContentChange, Revision};
+pub use embeddings::Embeddings;
 pub use error::{Error, Result};
 pub use events::{AppendOutcome, Events};
 pub use imports::{ImportBatch, ImportProgress, Imports};
@@ -41,7 +43,7 @@ pub use users::{RemovedUser, UserRemoval, Users};
 /// The database: the truth everything in memory is a view of.
 #[async_trait]
 pub trait Store:
-    Events + Catalogue + Imports + Users + Profiles + Models + Jobs + Keys + Send + Sync
+    Events + Catalogue + Imports + Users + Profiles + Models + Jobs + Keys + Embeddings + Send + Sync
 {
     /// Which twin this is and how it was reached, without credentials: for logs and `/health`.
     fn describe(&self) -> String;

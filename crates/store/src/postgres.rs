@@ -5,6 +5,7 @@
 //! what belongs to them.
 
 mod content;
+mod embeddings;
 mod events;
 mod imports;
 mod jobs;

@@ -5,6 +5,7 @@
 
 mod by_user;
 mod content;
+mod embeddings;
 mod events;
 mod imports;
 mod jobs;

@@ -42,6 +42,13 @@ fn sources(config: &Config, found: &mut Vec<String>) {
     within(found, "fusion.trending", fusion.trending, 0.0..=LARGE);
     within(found, "fusion.popular", fusion.popular, 0.0..=LARGE);
     within(found, "fusion.context", fusion.context, 0.0..=LARGE);
+    within(found, "fusion.content", fusion.content, 0.0..=LARGE);
+    let content = &config.content;
+    within(found, "content.similarity_threshold", content.similarity_threshold, -1.0..=1.0);
+    within(found, "content.monthly_decay", content.monthly_decay, 0.0..=1.0);
+    within(found, "content.seeds", content.seeds, 0..=50);
+    within(found, "content.neighbours", content.neighbours, 1..=1000);
+    within(found, "content.similar_weight", content.similar_weight, 0.0..=LARGE);
     let near = &config.item_item;
     within(found, "item_item.neighbours", near.neighbours, 0..=1_000_000);
     within(found, "item_item.components", near.components, 0..=1024);
@@ -70,6 +77,8 @@ fn als_and_training(config: &Config, found: &mut Vec<String>) {
     within(found, "als.confidence_alpha", als.confidence_alpha, 1e-9..=LARGE);
     within(found, "als.regularization", als.regularization, 1e-9..=LARGE);
     within(found, "als.regularization_exponent", als.regularization_exponent, 0.0..=2.0);
+    within(found, "encoder.batch", config.encoder.batch, 1..=4096);
+    within(found, "encoder.learn_texts", config.encoder.learn_texts, 1..=10_000_000);
     let training = &config.training;
     within(found, "training.interval_hours", training.interval_hours, 0.0..=1e6);
     within(found, "training.rejection_margin", training.rejection_margin, 0.0..=1.0);

@@ -14,11 +14,13 @@ use super::split::{Case, Split};
 use super::{Error, Result};
 use crate::candidates::{Candidates, Question};
 use crate::catalogue::View;
+use crate::history::Liked;
 use crate::live::counts::Counts;
 use crate::live::trending::{Trending, ViewerKey};
 use crate::live::users::Taste;
 use crate::options::Options;
 use crate::snapshot::Snapshot;
+use crate::vectors::Vectors;
 
 /// Fitted sources.
 pub(crate) struct Fitted {
@@ -107,8 +109,10 @@ impl Fitted {
         let allowed = self.allowed(case);
         let mut engaged: Vec<_> = case.history.iter().map(|e| (e.item, e.weight)).collect();
         engaged.sort_unstable_by_key(|(row, _)| *row);
-        let recent: Vec<_> = case.history.iter().rev().map(|e| e.item).collect();
-        let latest = self.sequence.source_weights(&recent, &self.counts.viewers);
+        let liked = |e: &Engagement| Liked { row: e.item, weight: e.weight, at: e.at };
+        let taste =
+            Taste::of(&self.snapshot, &engaged, case.history.iter().rev().map(liked).collect());
+        let latest = self.sequence.source_weights(&taste.recent, &self.counts.viewers);
         if self.timed {
             timeline.advance(case.at);
         }
@@ -116,10 +120,13 @@ impl Fitted {
             snapshot: &self.snapshot,
             counts: &self.counts,
             trending: &timeline.trending,
-            taste: &Taste::of(&self.snapshot, &engaged, recent),
+            taste: &taste,
             latest: &latest,
             view: &View::default(),
             context: &RequestContext::default(),
+            vectors: &Vectors::default(),
+            content: &self.options.content,
+            now: case.at,
             allowed: &allowed,
             narrowed: true,
             limit,

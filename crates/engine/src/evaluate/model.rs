@@ -12,7 +12,8 @@ use crate::candidates::Candidates;
 use crate::fuse::Ensemble;
 use crate::options::Fusion;
 
-/// Sources that a data set of pairs can say something about; the circumstances of a request are not in one.
+/// Sources that a data set of pairs can say something about; neither the circumstances of a request
+/// nor the texts of titles are in one.
 const SOURCES: [Source; 5] =
     [Source::Popular, Source::Trending, Source::Sequence, Source::Collaborative, Source::ItemItem];
 

@@ -10,7 +10,7 @@ use sona_store::Events;
 
 use crate::catalogue::{Catalogue, View};
 use crate::error::{Error, Result};
-use crate::history::History;
+use crate::history::{History, Liked};
 use crate::live::shortlist::Shortlist;
 use crate::snapshot::Snapshot;
 
@@ -51,6 +51,8 @@ pub(crate) struct Taste {
     pub(crate) engaged: Vec<u32>,
     /// The latest engaged titles, newest first.
     pub(crate) recent: Vec<u32>,
+    /// The same with how much they say, and when they came.
+    pub(crate) liked: Vec<Liked>,
     /// Titles that must not be recommended, by row.
     pub(crate) blocked: Box<[u32]>,
     model_version: Option<i64>,
@@ -59,12 +61,13 @@ pub(crate) struct Taste {
 }
 
 impl Taste {
-    /// The taste of somebody who is only a history: `engaged` by row, `recent` newest first.
-    pub(crate) fn of(snapshot: &Snapshot, engaged: &[(u32, f32)], recent: Vec<u32>) -> Self {
+    /// The taste of somebody who is only a history: `engaged` by row, `liked` newest first.
+    pub(crate) fn of(snapshot: &Snapshot, engaged: &[(u32, f32)], liked: Vec<Liked>) -> Self {
         Self {
             vector: snapshot.fold_in(engaged),
             engaged: engaged.iter().map(|(row, _)| *row).collect(),
-            recent,
+            recent: rows_of(&liked),
+            liked,
             blocked: Box::default(),
             model_version: None,
             through: Cursor::default(),
@@ -287,10 +290,12 @@ impl User {
 impl Taste {
     fn new(state: &UserState, snapshot: &Snapshot) -> Self {
         let engaged = state.history.engaged();
+        let liked = state.history.recent(RECENT);
         Self {
             vector: snapshot.fold_in(&engaged),
             engaged: engaged.into_iter().map(|(row, _)| row).collect(),
-            recent: state.history.recent(RECENT),
+            recent: rows_of(&liked),
+            liked,
             blocked: state.history.blocked().collect(),
             model_version: snapshot.version(),
             through: state.through,
@@ -311,6 +316,10 @@ impl Taste {
     fn is_of(&self, state: &UserState, snapshot: &Snapshot) -> bool {
         self.rests_on(state) && self.model_version == snapshot.version()
     }
+}
+
+fn rows_of(liked: &[Liked]) -> Vec<u32> {
+    liked.iter().map(|liked| liked.row).collect()
 }
 
 impl UserState {

@@ -1,5 +1,7 @@
 //! The engine through its public face, on both databases where it matters.
 
+mod content_based;
+mod encoder;
 mod erasure;
 mod evaluate;
 mod events;
@@ -8,5 +10,6 @@ mod gate;
 mod learning;
 mod lists;
 mod training;
+mod vectors;
 mod warm;
 mod world;
