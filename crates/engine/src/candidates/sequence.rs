@@ -4,8 +4,8 @@ use std::cell::Cell;
 
 use sona_domain::Source;
 use sona_numeric::rows::RowSet;
+use sona_numeric::scores::Scores;
 use sona_numeric::select;
-use sona_numeric::sequence::Scores;
 
 use super::{Candidates, scaled};
 use crate::live::counts::Counts;
