@@ -2,7 +2,7 @@
 //! and why.
 //!
 //! [`Engine`] is the one public face. It holds a view of the store in memory: the catalogue, one immutable
-//! model snapshot, the users' live states and the counts all users share. Writes go to the store first and
+//! model snapshot, the users' live states, the counts all users share and which titles are alike. Writes go to the store first and
 //! come back through the log (`log`), so this process's writes and other processes' writes take one path.
 //! A warm recommendation touches memory only.
 //!
@@ -22,6 +22,7 @@ pub mod recommend;
 pub mod train;
 pub mod tune;
 
+mod attributes;
 mod candidates;
 mod catalogue;
 mod content;
@@ -62,6 +63,7 @@ pub use start::MODEL_NAME;
 
 use catalogue::Catalogue;
 use keys::KeyRing;
+use live::attributes::Attributes;
 use live::counts::Counts;
 use live::users::Users;
 use log::{LogTask, Request};
@@ -92,6 +94,7 @@ pub struct Engine {
     snapshot: ArcSwap<Snapshot>,
     users: Users,
     counts: RwLock<Counts>,
+    attributes: Arc<Attributes>,
     keys: ArcSwap<KeyRing>,
     applied: AtomicI64,
     removals_seen: AtomicI64,
@@ -137,6 +140,8 @@ impl Engine {
         let Parts { store, blobs, clock, ids, options } = parts;
         let (requests, queue) = mpsc::channel(options.live.queue.max(1));
         let counts = Counts::new(Transitions::new(0), Vec::new(), Cursor(0), &options, clock.now());
+        let wanted = options.fusion.attributes > 0.0;
+        let attributes = Attributes::new((&options.attributes).into(), wanted);
         let engine = Arc::new(Self {
             users: Users::new(
                 options.live.max_megabytes.saturating_mul(1_000_000),
@@ -150,6 +155,7 @@ impl Engine {
             catalogue: Catalogue::new(),
             snapshot: ArcSwap::from_pointee(Snapshot::untrained()),
             counts: RwLock::new(counts),
+            attributes: Arc::new(attributes),
             keys: ArcSwap::default(),
             applied: AtomicI64::new(0),
             removals_seen: AtomicI64::new(0),

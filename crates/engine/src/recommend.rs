@@ -58,11 +58,13 @@ impl Engine {
         let allowed = gate::allowed(&view, user, &excluded);
         let sequence: sequence::Options = (&self.options.sequence).into();
 
+        let alike = self.attributes.alike();
         let counts = self.counts();
         let latest = sequence.source_weights(&taste.recent, &counts.viewers);
         let question = Question {
             snapshot: &snapshot,
             counts: &counts,
+            near: &alike.near,
             trending: &counts.trending,
             taste: &taste,
             latest: &latest,
@@ -76,6 +78,7 @@ impl Engine {
         let reasons = Reasons {
             view: &view,
             counts: &counts,
+            alike: &alike,
             snapshot: &snapshot,
             user,
             taste: &taste,

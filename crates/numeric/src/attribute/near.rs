@@ -185,6 +185,11 @@ impl Near {
         })
     }
 
+    /// `ln(N/df_a)^r` as of the last [`Near::new`]: what sharing an attribute says.
+    pub fn weight(&self, attribute: u32) -> f32 {
+        self.weights.of(attribute)
+    }
+
     /// Who reaches `least_cosine`, in no order, with `G`. `met` is empty before and after.
     fn alike(&self, item: u32, met: &mut RowSet) -> Vec<(u32, f32)> {
         let mut candidates = Vec::new();
