@@ -37,6 +37,8 @@ pub(crate) struct Config {
     pub(crate) item_item: options::ItemItem,
     /// The sequence source.
     pub(crate) sequence: options::Sequence,
+    /// The attributes source.
+    pub(crate) attributes: options::Attributes,
     /// The trending source.
     pub(crate) trending: options::Trending,
     /// ALS.
@@ -148,6 +150,7 @@ impl Config {
             fusion: self.fusion.clone(),
             item_item: self.item_item.clone(),
             sequence: self.sequence.clone(),
+            attributes: self.attributes.clone(),
             trending: self.trending.clone(),
             als: self.als.clone(),
             content: self.content.clone(),

@@ -18,6 +18,8 @@ pub enum Source {
     ItemItem,
     /// What others engaged with around the titles the user engaged with last.
     Sequence,
+    /// Titles that share attributes with the titles the user engaged with last.
+    Attributes,
     /// Distinct viewers in the last days, recent ones counting more.
     Trending,
     /// Distinct viewers of all time.
@@ -30,10 +32,11 @@ pub enum Source {
 
 impl Source {
     /// All sources, in listing order.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Collaborative,
         Self::ItemItem,
         Self::Sequence,
+        Self::Attributes,
         Self::Trending,
         Self::Popular,
         Self::Context,
@@ -46,6 +49,7 @@ impl Source {
             Self::Collaborative => "collaborative",
             Self::ItemItem => "item_item",
             Self::Sequence => "sequence",
+            Self::Attributes => "attributes",
             Self::Trending => "trending",
             Self::Popular => "popular",
             Self::Context => "context",
@@ -65,6 +69,8 @@ pub enum RecommendationType {
     ItemItem,
     /// Only the sequence source has it.
     Sequence,
+    /// Only the attributes source has it.
+    Attributes,
     /// Only the trending source has it.
     Trending,
     /// Only the popular source has it.
@@ -83,6 +89,7 @@ impl From<Source> for RecommendationType {
             Source::Collaborative => Self::Collaborative,
             Source::ItemItem => Self::ItemItem,
             Source::Sequence => Self::Sequence,
+            Source::Attributes => Self::Attributes,
             Source::Trending => Self::Trending,
             Source::Popular => Self::Popular,
             Source::Context => Self::Context,

@@ -1,14 +1,17 @@
 //! Sources of candidates. Each one scores titles 0..=1 and brings its best; what it cannot answer it says.
 
+pub(crate) mod attributes;
 pub(crate) mod collaborative;
 pub(crate) mod content;
 pub(crate) mod context;
 pub(crate) mod item_item;
 pub(crate) mod popular;
 pub(crate) mod sequence;
+mod sparse;
 pub(crate) mod trending;
 
 use sona_domain::{RequestContext, Source, Timestamp};
+use sona_numeric::attribute::Near;
 use sona_numeric::rows::RowSet;
 
 use crate::catalogue::View;
@@ -21,13 +24,15 @@ use crate::vectors::Vectors;
 use collaborative::Collaborative;
 use context::Context;
 use popular::Popular;
-use sequence::Sequence;
+pub(crate) use sparse::Sparse;
 use trending::Trending;
 
 /// Everything a source may look at to answer one request.
 pub(crate) struct Question<'q> {
     pub(crate) snapshot: &'q Snapshot,
     pub(crate) counts: &'q Counts,
+    /// Which titles are alike by their attributes.
+    pub(crate) near: &'q Near,
     pub(crate) trending: &'q crate::live::trending::Trending,
     pub(crate) taste: &'q Taste,
     /// The user's latest titles as the sequence source weighs them.
@@ -52,7 +57,10 @@ impl<'q> Question<'q> {
         match source {
             Source::Collaborative => Box::new(Collaborative::new(self)),
             Source::ItemItem => Box::new(item_item::ask(snapshot, taste, allowed, limit)),
-            Source::Sequence => Box::new(Sequence::new(counts, self.latest, allowed, limit)),
+            Source::Sequence => Box::new(sequence::ask(counts, self.latest, allowed, limit)),
+            Source::Attributes => {
+                Box::new(attributes::ask(self.near, counts, taste, allowed, limit))
+            }
             Source::Trending => Box::new(Trending::new(self.trending)),
             Source::Popular => Box::new(Popular::new(counts)),
             Source::Context => {

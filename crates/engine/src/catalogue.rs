@@ -172,6 +172,29 @@ impl View {
         self.revision
     }
 
+    /// The rows whose entries are not those of `before`, ascending. Costs what differs, and a comparison for every
+    /// piece.
+    pub(crate) fn changed_since(&self, before: &Self) -> Vec<u32> {
+        let mut rows = Vec::new();
+        for (at, piece) in self.pieces.iter().enumerate() {
+            let old = before.pieces.get(at);
+            if old.is_some_and(|old| Arc::ptr_eq(old, piece)) {
+                continue;
+            }
+            for (place, entry) in piece.iter().enumerate() {
+                let old = old.and_then(|old| old.get(place)).and_then(Option::as_ref);
+                let same = match (old, entry) {
+                    (Some(old), Some(entry)) => Arc::ptr_eq(old, entry),
+                    (old, entry) => old.is_none() && entry.is_none(),
+                };
+                if !same {
+                    rows.push((at * PIECE + place) as u32);
+                }
+            }
+        }
+        rows
+    }
+
     fn is_valid_at(&self, now: Timestamp) -> bool {
         (self.valid.0..self.valid.1).contains(&now.as_micros())
     }

@@ -158,8 +158,8 @@ pub fn evaluate(
     progress: &(dyn Fn(Progress) + Sync),
 ) -> Result<Evaluation> {
     let split = Split::new(data, &options.split).map_err(Error::Unsuitable)?;
-    if let Some(absent) = options.models.iter().find(|model| !model.is_possible(data)) {
-        return Err(Error::Unsuitable(format!("{absent} needs times, and the data has none")));
+    if let Some(lack) = options.models.iter().find_map(|model| model.lack(data)) {
+        return Err(Error::Unsuitable(lack));
     }
     progress(Progress::Fitting);
     let fusion = &options.engine.fusion;

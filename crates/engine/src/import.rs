@@ -23,7 +23,7 @@ use tokio::sync::mpsc;
 use batches::{Batch, Known, Reading};
 use fingerprint::Fingerprint;
 
-pub use rows::{Named, event};
+pub use rows::{Named, attributed, event};
 
 /// Batches that may wait for the database.
 const WAITING: usize = 1;

@@ -121,7 +121,8 @@ impl Engine {
 
     /// Takes in what the catalogue's feed has.
     pub(crate) async fn follow_catalogue(&self) -> Result<()> {
-        self.catalogue
+        let followed = self
+            .catalogue
             .follow(&*self.store, self.clock.now(), |view, rows| {
                 let mut counts = self.counts_mut();
                 for row in rows {
@@ -130,7 +131,19 @@ impl Engine {
                 drop(counts);
                 self.follower.changed(rows);
             })
-            .await
+            .await;
+        // Also when a later page of the feed could not be read.
+        self.follow_attributes().await;
+        followed
+    }
+
+    async fn follow_attributes(&self) {
+        let view = self.catalogue.latest();
+        if !self.attributes.has_followed(&view) {
+            let attributes = self.attributes.clone();
+            let work = move || attributes.follow(view);
+            tokio::task::spawn_blocking(work).await.expect("comparing attributes cannot fail");
+        }
     }
 
     /// Takes out of the trending titles what has left the window.

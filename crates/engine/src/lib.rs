@@ -2,7 +2,7 @@
 //! and why.
 //!
 //! [`Engine`] is the one public face. It holds a view of the store in memory: the catalogue, one immutable
-//! model snapshot, the users' live states and the counts all users share. Writes go to the store first and
+//! model snapshot, the users' live states, the counts all users share and which titles are alike. Writes go to the store first and
 //! come back through the log (`log`), so this process's writes and other processes' writes take one path.
 //! A warm recommendation touches memory only.
 //!
@@ -25,6 +25,7 @@ pub mod train;
 pub mod tune;
 pub mod vectors;
 
+mod attributes;
 mod candidates;
 mod catalogue;
 mod content;
@@ -69,6 +70,7 @@ pub use vectors::EMBEDDINGS_NAME;
 use catalogue::Catalogue;
 use encoder::Encoders;
 use keys::KeyRing;
+use live::attributes::Attributes;
 use live::counts::Counts;
 use live::users::Users;
 use log::{LogTask, Request};
@@ -100,6 +102,7 @@ pub struct Engine {
     snapshot: ArcSwap<Snapshot>,
     users: Users,
     counts: RwLock<Counts>,
+    attributes: Arc<Attributes>,
     keys: ArcSwap<KeyRing>,
     applied: AtomicI64,
     removals_seen: AtomicI64,
@@ -157,6 +160,8 @@ impl Engine {
         let encoders = Encoders::open(&options.encoder).await?;
         let (requests, queue) = mpsc::channel(options.live.queue.max(1));
         let counts = Counts::new(Transitions::new(0), Vec::new(), Cursor(0), &options, clock.now());
+        let wanted = options.fusion.attributes > 0.0;
+        let attributes = Attributes::new((&options.attributes).into(), wanted);
         let engine = Arc::new(Self {
             users: Users::new(
                 options.live.max_megabytes.saturating_mul(1_000_000),
@@ -170,6 +175,7 @@ impl Engine {
             catalogue: Catalogue::new(),
             snapshot: ArcSwap::from_pointee(Snapshot::untrained()),
             counts: RwLock::new(counts),
+            attributes: Arc::new(attributes),
             keys: ArcSwap::default(),
             applied: AtomicI64::new(0),
             removals_seen: AtomicI64::new(0),

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 use sona_domain::{EventRules, Source};
-use sona_numeric::{Interactions, als, item_item, sequence};
+use sona_numeric::{Interactions, als, attribute, item_item, sequence};
 
 /// The engine's options.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -16,6 +16,8 @@ pub struct Options {
     pub item_item: ItemItem,
     /// The sequence source.
     pub sequence: Sequence,
+    /// The attributes source.
+    pub attributes: Attributes,
     /// The trending source.
     pub trending: Trending,
     /// ALS.
@@ -42,6 +44,8 @@ pub struct Fusion {
     pub item_item: f32,
     /// Weight of the sequence source.
     pub sequence: f32,
+    /// Weight of the attributes source; at 0 what is alike is not kept up to date.
+    pub attributes: f32,
     /// Weight of the trending source.
     pub trending: f32,
     /// Weight of the popular source.
@@ -59,6 +63,7 @@ impl Default for Fusion {
             collaborative: 0.20,
             item_item: 0.0,
             sequence: 0.50,
+            attributes: 0.0,
             trending: 0.20,
             popular: 0.02,
             context: 0.10,
@@ -74,6 +79,7 @@ impl Fusion {
             Source::Collaborative => self.collaborative,
             Source::ItemItem => self.item_item,
             Source::Sequence => self.sequence,
+            Source::Attributes => self.attributes,
             Source::Trending => self.trending,
             Source::Popular => self.popular,
             Source::Context => self.context,
@@ -196,6 +202,55 @@ impl From<&Sequence> for sequence::Options {
             source_popularity_exponent: o.source_popularity_exponent,
             source_popularity_shift: o.source_popularity_shift,
             target_popularity_exponent: o.target_popularity_exponent,
+        }
+    }
+}
+
+/// The attributes source; see [`attribute::Near`] for the formula.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Attributes {
+    /// How much more a rare attribute counts than a common one.
+    pub rarity_exponent: f32,
+    /// Titles whose cosine is lower are not alike.
+    pub least_cosine: f32,
+    /// How much more a close neighbour counts than a distant one.
+    pub similarity_exponent: f32,
+    /// Neighbours kept of each title, the strongest.
+    pub neighbours: usize,
+    /// How many of the user's latest titles speak.
+    pub history: usize,
+    /// The k-th latest title weighs `history_decay^k`.
+    pub history_decay: f32,
+    /// How strongly popular titles are preferred among those alike.
+    pub popularity_exponent: f32,
+}
+
+impl Default for Attributes {
+    fn default() -> Self {
+        let o = attribute::Options::default();
+        Self {
+            rarity_exponent: o.rarity_exponent,
+            least_cosine: o.least_cosine,
+            similarity_exponent: o.similarity_exponent,
+            neighbours: o.neighbours,
+            history: o.history,
+            history_decay: o.history_decay,
+            popularity_exponent: o.popularity_exponent,
+        }
+    }
+}
+
+impl From<&Attributes> for attribute::Options {
+    fn from(o: &Attributes) -> Self {
+        Self {
+            rarity_exponent: o.rarity_exponent,
+            least_cosine: o.least_cosine,
+            similarity_exponent: o.similarity_exponent,
+            neighbours: o.neighbours,
+            history: o.history,
+            history_decay: o.history_decay,
+            popularity_exponent: o.popularity_exponent,
         }
     }
 }

@@ -7,6 +7,7 @@ use sona_domain::Source;
 use crate::candidates::content;
 use crate::catalogue::View;
 use crate::fuse::Fused;
+use crate::live::attributes::Alike;
 use crate::live::counts::Counts;
 use crate::live::shortlist::Shortlist;
 use crate::live::users::Taste;
@@ -26,6 +27,7 @@ const ALIKE: f32 = 0.3;
 pub(crate) struct Reasons<'a> {
     pub(crate) view: &'a View,
     pub(crate) counts: &'a Counts,
+    pub(crate) alike: &'a Alike,
     pub(crate) snapshot: &'a Snapshot,
     pub(crate) taste: &'a Taste,
     pub(crate) vectors: &'a Vectors,
@@ -40,9 +42,15 @@ pub(crate) struct Reasons<'a> {
 impl Reasons<'_> {
     /// The sentence, and the rows of the history it rests on.
     pub(crate) fn explain(&self, item: &Fused) -> (String, Vec<u32>) {
+        let strongest = item.sources.first().map(|strongest| strongest.source);
+        if let (Some(Source::Attributes), Some((sentence, row))) =
+            (strongest, self.shares(item.row))
+        {
+            return (sentence, vec![row]);
+        }
         let evidence = self.evidence(item);
         let sentence =
-            match item.sources.first().map(|strongest| strongest.source) {
+            match strongest {
                 Some(
                     Source::Collaborative | Source::ItemItem | Source::Sequence | Source::Content,
                 ) if !evidence.is_empty() => self.because(&evidence),
@@ -50,6 +58,7 @@ impl Reasons<'_> {
                     "People with a taste like yours engaged with it".to_owned()
                 }
                 Some(Source::Sequence) => "Often watched after titles like your latest".to_owned(),
+                Some(Source::Attributes) => "Like your latest titles".to_owned(),
                 Some(Source::Trending) => {
                     let viewers = self.counts.trending.viewers(item.row);
                     let days = self.window_days;
@@ -67,6 +76,15 @@ impl Reasons<'_> {
                 None => "Nobody has watched it yet".to_owned(),
             };
         (sentence, evidence)
+    }
+
+    /// What the item shares with the title of the history that is most like it, and that title.
+    fn shares(&self, row: u32) -> Option<(String, u32)> {
+        let (near, viewers) = (&self.alike.near, self.counts.viewers.viewers());
+        let (like, _) = near.evidence(&self.taste.recent, row, viewers).into_iter().next()?;
+        let title = &self.view.get(like)?.title;
+        let words = listed(&self.alike.shared(like, row))?;
+        Some((format!("Shares {words} with {title}"), like))
     }
 
     /// The titles of the history that speak most for the item, by a source that brought it.
@@ -118,6 +136,15 @@ impl Reasons<'_> {
             sentence.push_str(&content.title);
         }
         sentence
+    }
+}
+
+/// `a`, `a and b`, `a, b and c`; `None` of nothing.
+fn listed(words: &[&str]) -> Option<String> {
+    match words {
+        [] => None,
+        [one] => Some((*one).to_owned()),
+        [rest @ .., last] => Some(format!("{} and {last}", rest.join(", "))),
     }
 }
 

@@ -59,11 +59,13 @@ impl Engine {
         let sequence: sequence::Options = (&self.options.sequence).into();
 
         let vectors = self.vectors();
+        let alike = self.attributes.alike();
         let counts = self.counts();
         let latest = sequence.source_weights(&taste.recent, &counts.viewers);
         let question = Question {
             snapshot: &snapshot,
             counts: &counts,
+            near: &alike.near,
             trending: &counts.trending,
             taste: &taste,
             latest: &latest,
@@ -80,6 +82,7 @@ impl Engine {
         let reasons = Reasons {
             view: &view,
             counts: &counts,
+            alike: &alike,
             snapshot: &snapshot,
             taste: &taste,
             vectors: &vectors,

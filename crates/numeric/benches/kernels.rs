@@ -7,7 +7,7 @@ use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_mai
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use sona_numeric::{
-    Interactions, Matrix, Projection, RowSet, Transitions, als, dot, sequence, top_k,
+    Interactions, Matrix, Projection, RowSet, Scores, Transitions, als, dot, sequence, top_k,
 };
 use std::hint::black_box;
 use std::ops::ControlFlow;
@@ -80,7 +80,7 @@ fn transitions(c: &mut Criterion) {
     group.bench_function("observe, after 20", |b| {
         b.iter(|| live.observe(&before, next.next().unwrap_or_default(), &options));
     });
-    let mut scores = sequence::Scores::default();
+    let mut scores = Scores::default();
     group.bench_function("score, 10 titles", |b| {
         b.iter(|| {
             let sources = options.source_weights(black_box(&before), &popularity);

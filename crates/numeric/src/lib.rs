@@ -2,8 +2,8 @@
 //!
 //! What it holds: implicit-feedback matrix factorisation ([`als`]), what is near what ([`item_item`]),
 //! what is alike ([`attribute`]), a small embedding of both ([`embedding`]), counts of what follows what
-//! ([`sequence`]), singular vectors ([`svd`]) and regression ([`ridge`]), sets of rows ([`rows`]), selection of the
-//! best ([`select`]), ranking metrics
+//! ([`sequence`]), singular vectors ([`svd`]) and regression ([`ridge`]), sets of rows ([`rows`]) and their scores
+//! ([`scores`]), selection of the best ([`select`]), ranking metrics
 //! ([`metrics`]) and intervals around their means ([`bootstrap`]). What it deliberately does not hold: IO, async, logging, public ids, a clock or a
 //! random source of its own. Chance enters as a seed, users and items are dense `u32` rows, and the
 //! same input gives the same bytes on the same machine, whatever the number of threads.
@@ -41,6 +41,7 @@ pub mod matrix;
 pub mod metrics;
 pub mod ridge;
 pub mod rows;
+pub mod scores;
 pub mod select;
 pub mod sequence;
 mod spectrum;
@@ -51,5 +52,6 @@ pub use attribute::Attributes;
 pub use interactions::{Interactions, InteractionsError};
 pub use matrix::{Matrix, cosine, dot};
 pub use rows::RowSet;
+pub use scores::Scores;
 pub use select::top_k;
 pub use sequence::Transitions;

@@ -18,7 +18,7 @@
 use rayon::prelude::*;
 use std::fmt;
 
-pub use score::{Popularity, Scores};
+pub use score::Popularity;
 
 mod score;
 #[cfg(test)]

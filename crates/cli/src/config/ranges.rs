@@ -3,6 +3,8 @@
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 
+use sona_engine::options;
+
 use super::Config;
 
 /// Larger than any sensible number, smaller than infinity.
@@ -39,6 +41,7 @@ fn sources(config: &Config, found: &mut Vec<String>) {
     within(found, "fusion.collaborative", fusion.collaborative, 0.0..=LARGE);
     within(found, "fusion.item_item", fusion.item_item, 0.0..=LARGE);
     within(found, "fusion.sequence", fusion.sequence, 0.0..=LARGE);
+    within(found, "fusion.attributes", fusion.attributes, 0.0..=LARGE);
     within(found, "fusion.trending", fusion.trending, 0.0..=LARGE);
     within(found, "fusion.popular", fusion.popular, 0.0..=LARGE);
     within(found, "fusion.context", fusion.context, 0.0..=LARGE);
@@ -64,9 +67,20 @@ fn sources(config: &Config, found: &mut Vec<String>) {
     within(found, "sequence.source_popularity_exponent", s.source_popularity_exponent, 0.0..=10.0);
     within(found, "sequence.source_popularity_shift", s.source_popularity_shift, 0.0..=LARGE);
     within(found, "sequence.target_popularity_exponent", s.target_popularity_exponent, 0.0..=10.0);
+    attributes(&config.attributes, found);
     within(found, "trending.window_days", config.trending.window_days, 0.001..=3650.0);
     within(found, "trending.half_life_days", config.trending.half_life_days, 0.001..=3650.0);
     within(found, "trending.max_pairs", config.trending.max_pairs, 1..=1_000_000_000);
+}
+
+fn attributes(a: &options::Attributes, found: &mut Vec<String>) {
+    within(found, "attributes.rarity_exponent", a.rarity_exponent, 0.0..=10.0);
+    within(found, "attributes.least_cosine", a.least_cosine, 0.01..=1.0);
+    within(found, "attributes.similarity_exponent", a.similarity_exponent, 0.0..=10.0);
+    within(found, "attributes.neighbours", a.neighbours, 1..=1_000_000);
+    within(found, "attributes.history", a.history, 1..=50);
+    within(found, "attributes.history_decay", a.history_decay, 0.0..=1.0);
+    within(found, "attributes.popularity_exponent", a.popularity_exponent, 0.0..=10.0);
 }
 
 fn als_and_training(config: &Config, found: &mut Vec<String>) {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use sona_domain::{Clock, Content, ContentId, Cursor, RequestContext, Source, Timestamp};
+use sona_numeric::attribute::{self, Near};
 use sona_numeric::interactions::Interactions;
 use sona_numeric::rows::RowSet;
 use sona_numeric::sequence::{self, Transitions};
@@ -26,6 +27,7 @@ use crate::vectors::Vectors;
 pub(crate) struct Fitted {
     snapshot: Snapshot,
     counts: Counts,
+    near: Near,
     /// In listing order.
     sources: Vec<Source>,
     sequence: sequence::Options,
@@ -78,6 +80,12 @@ impl Fitted {
             timed(Source::Sequence, begun);
         }
         let begun = clock.now();
+        let mut near = Near::new(attribute::Attributes::default(), (&options.attributes).into());
+        if sources.contains(&Source::Attributes) {
+            near = Near::new(data.attributes.clone(), (&options.attributes).into());
+            timed(Source::Attributes, begun);
+        }
+        let begun = clock.now();
         let counts = count(data, split, transitions, options)?;
         timed(Source::Popular, begun);
         let begun = clock.now();
@@ -85,7 +93,7 @@ impl Fitted {
         timed(Source::Trending, begun);
         let (timed, options) = (data.timed, options.clone());
         let sources = Source::ALL.into_iter().filter(|source| sources.contains(source)).collect();
-        Ok(Self { snapshot, counts, sources, sequence, seconds, log, timed, options })
+        Ok(Self { snapshot, counts, near, sources, sequence, seconds, log, timed, options })
     }
 
     /// A view of the time line that goes forward only.
@@ -119,6 +127,7 @@ impl Fitted {
         let question = Question {
             snapshot: &self.snapshot,
             counts: &self.counts,
+            near: &self.near,
             trending: &timeline.trending,
             taste: &taste,
             latest: &latest,

@@ -14,8 +14,14 @@ use crate::options::Fusion;
 
 /// Sources that a data set of pairs can say something about; neither the circumstances of a request
 /// nor the texts of titles are in one.
-const SOURCES: [Source; 5] =
-    [Source::Popular, Source::Trending, Source::Sequence, Source::Collaborative, Source::ItemItem];
+const SOURCES: [Source; 6] = [
+    Source::Popular,
+    Source::Trending,
+    Source::Sequence,
+    Source::Attributes,
+    Source::Collaborative,
+    Source::ItemItem,
+];
 
 /// One model of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,7 +43,20 @@ impl Model {
 
     /// Whether `data` has what it needs.
     pub(crate) fn is_possible(self, data: &Data) -> bool {
-        data.is_timed() || self != Self::Alone(Source::Trending)
+        self.lack(data).is_none()
+    }
+
+    /// What `data` would need for it and has not, in words.
+    pub(crate) fn lack(self, data: &Data) -> Option<String> {
+        match self {
+            Self::Alone(Source::Trending) if !data.is_timed() => {
+                Some(format!("{self} needs times, and the data has none"))
+            }
+            Self::Alone(Source::Attributes) if !data.is_described() => {
+                Some(format!("{self} needs a catalogue, and the data has none"))
+            }
+            Self::Alone(_) | Self::Fused | Self::FusedWithout(_) => None,
+        }
     }
 
     /// The sources it is made of: of the fused ones those that have a weight.

@@ -1,5 +1,6 @@
 //! The engine through its public face, on both databases where it matters.
 
+mod attributes;
 mod content_based;
 mod encoder;
 mod erasure;

@@ -2,7 +2,11 @@
 
 use super::Attributes;
 use crate::rows::RowSet;
+use crate::scores::Scores;
 use rayon::prelude::*;
+
+/// Numbers of viewers whose powers are kept ready.
+const POWERS: u32 = 1024;
 
 /// How items are compared and read.
 #[derive(Clone, Debug, PartialEq)]
@@ -63,6 +67,8 @@ pub struct Near {
     lengths: Vec<f32>,
     /// The items that have each attribute, ascending.
     carriers: Vec<Vec<u32>>,
+    /// `(viewers + 1)^p` of the lowest numbers of viewers: most items have few, and a power costs more than a score.
+    powers: Vec<f32>,
     /// The neighbours of each item, ascending, with `G`.
     rows: Vec<Vec<(u32, f32)>>,
 }
@@ -79,7 +85,9 @@ impl Near {
             }
         }
         let lengths = (0..items).map(|item| weights.length(attributes.of(item))).collect();
-        let mut this = Self { options, attributes, weights, lengths, carriers, rows: Vec::new() };
+        let powers = (0..POWERS).map(|n| power_of(n, options.popularity_exponent)).collect();
+        let rows = Vec::new();
+        let mut this = Self { options, attributes, weights, lengths, carriers, powers, rows };
         this.rows = (0..items)
             .into_par_iter()
             .with_min_len(16)
@@ -177,6 +185,11 @@ impl Near {
         })
     }
 
+    /// `ln(N/df_a)^r` as of the last [`Near::new`]: what sharing an attribute says.
+    pub fn weight(&self, attribute: u32) -> f32 {
+        self.weights.of(attribute)
+    }
+
     /// Who reaches `least_cosine`, in no order, with `G`. `met` is empty before and after.
     fn alike(&self, item: u32, met: &mut RowSet) -> Vec<(u32, f32)> {
         let mut candidates = Vec::new();
@@ -211,25 +224,17 @@ impl Near {
         rarest
     }
 
-    /// Adds to `scores[j]` what the user's `recent` items (newest first; only the first `history` matter) say for `j`; see
-    /// [`Near`] for the formula.
-    ///
-    /// `viewers[j]` is the number of distinct viewers of `j`, 0 beyond its end. Items beyond the end of `scores` are left
-    /// out.
-    pub fn score(&self, recent: &[u32], viewers: &[u32], scores: &mut [f32]) {
-        let mut sums = vec![0.0_f32; scores.len().min(self.items())];
+    /// What the user's `recent` items (newest first; only the first `history` matter) say for every item alike to one of
+    /// them, into `scores`; see [`Near`] for the formula. `viewers[j]` is the number of distinct viewers of `j`, 0 beyond
+    /// its end.
+    pub fn score(&self, recent: &[u32], viewers: &[u32], scores: &mut Scores) {
+        scores.restart(self.items());
         for (from, weight) in self.sources(recent) {
             for (to, similarity) in self.neighbours(from) {
-                if let Some(sum) = sums.get_mut(*to as usize) {
-                    *sum += weight * similarity;
-                }
+                scores.add(*to, weight * similarity);
             }
         }
-        for (to, (sum, score)) in sums.iter().zip(scores).enumerate() {
-            if *sum != 0.0 {
-                *score += sum * self.target_weight(to as u32, viewers);
-            }
-        }
+        scores.weigh(|row| self.target_weight(row, viewers));
     }
 
     /// Which of the `recent` items speak for `target`, and how much each adds to its [`Near::score`]: strongest first, ties
@@ -259,8 +264,14 @@ impl Near {
     /// `(viewers_j + 1)^p`.
     fn target_weight(&self, target: u32, viewers: &[u32]) -> f32 {
         let viewers = viewers.get(target as usize).copied().unwrap_or(0);
-        (viewers as f32 + 1.0).powf(self.options.popularity_exponent)
+        let known = self.powers.get(viewers as usize).copied();
+        known.unwrap_or_else(|| power_of(viewers, self.options.popularity_exponent))
     }
+}
+
+/// `(viewers + 1)^p`.
+fn power_of(viewers: u32, exponent: f32) -> f32 {
+    (viewers as f32 + 1.0).powf(exponent)
 }
 
 /// `ln(N/df_a)^r`, as of one moment.

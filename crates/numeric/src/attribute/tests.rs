@@ -1,6 +1,7 @@
 //! The neighbours against a plain reading of their definition, and what placing items one by one must keep.
 
 use super::*;
+use crate::scores::Scores;
 use proptest::prelude::*;
 
 const ITEMS: u32 = 24;
@@ -74,10 +75,11 @@ proptest! {
         attributes in attributes(),
         options in options(),
         recent in prop::collection::vec(0_u32..ITEMS + 3, 0..15),
-        viewers in prop::collection::vec(0_u32..50, 10..30),
+        viewers in prop::collection::vec(prop_oneof![0_u32..50, 1_000_u32..2_000], 10..30),
     ) {
         let near = Near::new(attributes, options.clone());
-        let mut scores = vec![1.0_f32; ITEMS as usize];
+        let mut scores = Scores::default();
+        near.score(&[1, 2, 3], &viewers, &mut scores);
         near.score(&recent, &viewers, &mut scores);
         for j in 0..ITEMS {
             let viewed = f64::from(viewers.get(j as usize).copied().unwrap_or(0)) + 1.0;
@@ -88,7 +90,7 @@ proptest! {
                     * g.map_or(0.0, |(_, weight)| f64::from(*weight))
                     * viewed.powf(f64::from(options.popularity_exponent));
             }
-            let got = f64::from(scores[j as usize]) - 1.0;
+            let got = f64::from(scores.of(j));
             prop_assert!((got - expect).abs() < 1e-5 * (1.0 + expect), "{got} against {expect}");
             let evidence = near.evidence(&recent, j, &viewers);
             let sum: f64 = evidence.iter().map(|(_, part)| f64::from(*part)).sum();
@@ -166,9 +168,9 @@ fn a_new_item_is_served_at_once() {
     let mut near = Near::new(known, Options::default());
     near.set(6, vec![4, 9]);
     assert_eq!((near.items(), near.neighbours(5), near.neighbours(99)), (7, &[][..], &[][..]));
-    let mut scores = vec![0.0; 7];
+    let mut scores = Scores::default();
     near.score(&[3], &[], &mut scores);
-    assert!(scores[6] > 0.0, "{scores:?}");
+    assert!(scores.of(6) > 0.0, "{scores:?}");
     assert_eq!(near.shared(3, 6).collect::<Vec<_>>(), [4]);
     // An attribute that was not there counts as rare as one that a single item has.
     let (known, new) = (4.0_f32.ln().powi(2), 4.0_f32.ln().powi(2));

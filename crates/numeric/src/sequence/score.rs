@@ -1,6 +1,7 @@
 //! Reading the counts: what a user's latest items say for the others.
 
 use super::{Options, Transitions};
+use crate::scores::Scores;
 
 /// The number of distinct viewers of each item, and what the formula makes of it: a power costs more than all
 /// the additions to a score, and changes only with the number.
@@ -70,42 +71,6 @@ impl Options {
     }
 }
 
-/// The scores of the items that have one. Made once and used for many users: clearing costs what scoring cost, not
-/// what the catalogue holds.
-#[derive(Clone, Debug, Default)]
-pub struct Scores {
-    by_row: Vec<f32>,
-    scored: Vec<u32>,
-}
-
-impl Scores {
-    /// The score of `row`; 0 if it has none.
-    pub fn of(&self, row: u32) -> f32 {
-        self.by_row.get(row as usize).copied().unwrap_or(0.0)
-    }
-
-    /// All scores, in no order.
-    pub fn iter(&self) -> impl Iterator<Item = (u32, f32)> + '_ {
-        self.scored.iter().map(|&row| (row, self.by_row[row as usize]))
-    }
-
-    /// Forgets all scores and makes room for the items `0..items`.
-    fn restart(&mut self, items: usize) {
-        for row in self.scored.drain(..) {
-            self.by_row[row as usize] = 0.0;
-        }
-        self.by_row.resize(items, 0.0);
-    }
-
-    fn add(&mut self, row: u32, part: f32) {
-        let score = &mut self.by_row[row as usize];
-        if *score == 0.0 {
-            self.scored.push(row);
-        }
-        *score += part;
-    }
-}
-
 impl Transitions {
     /// What `sources` ([`Options::source_weights`]) say for every item near one of them, into `scores`; see the
     /// [module](super) for the formula.
@@ -117,9 +82,7 @@ impl Transitions {
             }
         }
         // The target's share of the formula is the same for every source.
-        for &row in &scores.scored {
-            scores.by_row[row as usize] *= popularity.target_weight(row);
-        }
+        scores.weigh(|row| popularity.target_weight(row));
     }
 
     /// Which of the `sources` speak for `target`, and how much each adds to its [`Transitions::score`]:

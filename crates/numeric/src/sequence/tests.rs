@@ -1,6 +1,7 @@
 //! The counts against a plain reading of their definition.
 
 use super::*;
+use crate::scores::Scores;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
