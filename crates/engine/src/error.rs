@@ -32,6 +32,9 @@ pub enum Error {
     /// Finding what is near each title failed.
     #[error("training failed: {0}")]
     ItemItem(#[from] sona_numeric::item_item::Error),
+    /// Learning the embedding failed.
+    #[error("training failed: {0}")]
+    Embedding(#[from] sona_numeric::embedding::Error),
     /// A model file cannot be used.
     #[error("model file {key}: {detail}")]
     Artifact {
@@ -64,6 +67,7 @@ impl Error {
             | Self::NothingToTrain(_)
             | Self::Training(_)
             | Self::ItemItem(_)
+            | Self::Embedding(_)
             | Self::Artifact { .. }
             | Self::Shared(_) => false,
         }

@@ -11,6 +11,7 @@ use crate::live::counts::Counts;
 use crate::live::shortlist::Shortlist;
 use crate::live::users::{Taste, User};
 use crate::snapshot::Snapshot;
+use crate::snapshot::embedding::Placed;
 
 /// Most titles of the history named as evidence.
 const EVIDENCE: usize = 2;
@@ -26,6 +27,7 @@ pub(crate) struct Reasons<'a> {
     pub(crate) view: &'a View,
     pub(crate) counts: &'a Counts,
     pub(crate) alike: &'a Alike,
+    pub(crate) embedding: Option<&'a Placed>,
     pub(crate) snapshot: &'a Snapshot,
     pub(crate) user: &'a User,
     pub(crate) taste: &'a Taste,
@@ -48,12 +50,10 @@ impl Reasons<'_> {
         }
         let evidence = self.evidence(item);
         let sentence = match strongest {
-            Some(Source::Collaborative | Source::ItemItem | Source::Sequence)
-                if !evidence.is_empty() =>
-            {
-                self.because(&evidence)
-            }
-            Some(Source::Collaborative | Source::ItemItem) => {
+            Some(
+                Source::Collaborative | Source::ItemItem | Source::Sequence | Source::Embedding,
+            ) if !evidence.is_empty() => self.because(&evidence),
+            Some(Source::Collaborative | Source::ItemItem | Source::Embedding) => {
                 "People with a taste like yours engaged with it".to_owned()
             }
             Some(Source::Sequence) => "Often watched after titles like your latest".to_owned(),
@@ -97,6 +97,12 @@ impl Reasons<'_> {
         if rows.is_empty() && says(Source::ItemItem) {
             let near = self.snapshot.near(&self.taste.engaged, item.row);
             rows.extend(near.into_iter().take(EVIDENCE).map(|(row, _)| row));
+        }
+        if let (true, true, Some(placed)) =
+            (rows.is_empty(), says(Source::Embedding), self.embedding)
+        {
+            let spoken = placed.vectors.evidence(&self.taste.recent, item.row);
+            rows.extend(spoken.into_iter().take(EVIDENCE).map(|(row, _)| row));
         }
         if rows.is_empty() && says(Source::Collaborative) {
             rows.extend(self.most_alike(item.row));

@@ -13,6 +13,7 @@ use crate::fuse::{Ensemble, Fused};
 use crate::gate;
 use crate::live::users::User;
 use crate::reasons::Reasons;
+use crate::snapshot::embedding::Embedding;
 
 pub use sona_domain::RequestContext;
 
@@ -58,6 +59,7 @@ impl Engine {
         let allowed = gate::allowed(&view, user, &excluded);
         let sequence: sequence::Options = (&self.options.sequence).into();
 
+        let placed = snapshot.embedding().map(Embedding::placed);
         let alike = self.attributes.alike();
         let counts = self.counts();
         let latest = sequence.source_weights(&taste.recent, &counts.viewers);
@@ -65,6 +67,7 @@ impl Engine {
             snapshot: &snapshot,
             counts: &counts,
             near: &alike.near,
+            embedding: placed.as_deref(),
             trending: &counts.trending,
             taste: &taste,
             latest: &latest,
@@ -79,10 +82,11 @@ impl Engine {
             view: &view,
             counts: &counts,
             alike: &alike,
+            embedding: placed.as_deref(),
             snapshot: &snapshot,
             user,
             taste: &taste,
-            shortlist: taste.shortlist(),
+            shortlist: taste.by_factors.get(),
             latest: &latest,
             window_days: self.options.trending.window_days,
             mood: request.context.mood.map(|mood| mood.word()),

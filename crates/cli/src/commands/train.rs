@@ -118,6 +118,11 @@ fn show(bar: &Mutex<Option<ProgressBar>>, progress: &Progress) {
             bar.set_position(*index as u64);
             bar.set_message(format!("loss {loss:.1}"));
         }
+        Progress::Epoch { index, of, loss } => {
+            bar.set_length(*of as u64);
+            bar.set_position(*index as u64);
+            bar.set_message(format!("embedding, loss {loss:.3}"));
+        }
         Progress::Judging => bar.set_message("judging on held-out events"),
         Progress::Saving => bar.set_message("saving"),
     }

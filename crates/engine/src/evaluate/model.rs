@@ -13,11 +13,12 @@ use crate::fuse::Ensemble;
 use crate::options::Fusion;
 
 /// Sources that a data set of pairs can say something about; the circumstances of a request are not in one.
-const SOURCES: [Source; 6] = [
+const SOURCES: [Source; 7] = [
     Source::Popular,
     Source::Trending,
     Source::Sequence,
     Source::Attributes,
+    Source::Embedding,
     Source::Collaborative,
     Source::ItemItem,
 ];

@@ -11,7 +11,7 @@ use sona_store::Events;
 use crate::catalogue::{Catalogue, View};
 use crate::error::{Error, Result};
 use crate::history::History;
-use crate::live::shortlist::Shortlist;
+use crate::live::shortlist::Kept;
 use crate::snapshot::Snapshot;
 
 #[cfg(test)]
@@ -53,7 +53,10 @@ pub(crate) struct Taste {
     pub(crate) recent: Vec<u32>,
     model_version: Option<i64>,
     through: Cursor,
-    shortlist: Mutex<Option<Arc<Shortlist>>>,
+    /// The best titles by these factors.
+    pub(crate) by_factors: Kept,
+    /// The best titles by the model's embedding.
+    pub(crate) by_embedding: Kept,
 }
 
 impl Taste {
@@ -65,19 +68,9 @@ impl Taste {
             recent,
             model_version: None,
             through: Cursor::default(),
-            shortlist: Mutex::default(),
+            by_factors: Kept::default(),
+            by_embedding: Kept::default(),
         }
-    }
-
-    /// What was kept last.
-    pub(crate) fn shortlist(&self) -> Option<Arc<Shortlist>> {
-        self.shortlist.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Keeps `shortlist` for the next request.
-    pub(crate) fn keep(&self, shortlist: Shortlist) {
-        let shortlist = Some(Arc::new(shortlist));
-        *self.shortlist.lock().unwrap_or_else(PoisonError::into_inner) = shortlist;
     }
 }
 
@@ -290,7 +283,8 @@ impl Taste {
             recent: state.history.recent(RECENT),
             model_version: snapshot.version(),
             through: state.through,
-            shortlist: Mutex::default(),
+            by_factors: Kept::default(),
+            by_embedding: Kept::default(),
         }
     }
 

@@ -1,6 +1,7 @@
 //! The engine through its public face, on both databases where it matters.
 
 mod attributes;
+mod embedding;
 mod erasure;
 mod evaluate;
 mod events;
