@@ -39,6 +39,8 @@ pub(crate) struct Config {
     pub(crate) sequence: options::Sequence,
     /// The attributes source.
     pub(crate) attributes: options::Attributes,
+    /// The embedding source.
+    pub(crate) embedding: options::Embedding,
     /// The trending source.
     pub(crate) trending: options::Trending,
     /// ALS.
@@ -151,6 +153,7 @@ impl Config {
             item_item: self.item_item.clone(),
             sequence: self.sequence.clone(),
             attributes: self.attributes.clone(),
+            embedding: self.embedding.clone(),
             trending: self.trending.clone(),
             als: self.als.clone(),
             content: self.content.clone(),

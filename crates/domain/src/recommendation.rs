@@ -20,6 +20,8 @@ pub enum Source {
     Sequence,
     /// Titles that share attributes with the titles the user engaged with last.
     Attributes,
+    /// What comes next by a small embedding, trained on what follows what and on what titles are.
+    Embedding,
     /// Distinct viewers in the last days, recent ones counting more.
     Trending,
     /// Distinct viewers of all time.
@@ -32,11 +34,12 @@ pub enum Source {
 
 impl Source {
     /// All sources, in listing order.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Collaborative,
         Self::ItemItem,
         Self::Sequence,
         Self::Attributes,
+        Self::Embedding,
         Self::Trending,
         Self::Popular,
         Self::Context,
@@ -50,6 +53,7 @@ impl Source {
             Self::ItemItem => "item_item",
             Self::Sequence => "sequence",
             Self::Attributes => "attributes",
+            Self::Embedding => "embedding",
             Self::Trending => "trending",
             Self::Popular => "popular",
             Self::Context => "context",
@@ -71,6 +75,8 @@ pub enum RecommendationType {
     Sequence,
     /// Only the attributes source has it.
     Attributes,
+    /// Only the embedding source has it.
+    Embedding,
     /// Only the trending source has it.
     Trending,
     /// Only the popular source has it.
@@ -90,6 +96,7 @@ impl From<Source> for RecommendationType {
             Source::ItemItem => Self::ItemItem,
             Source::Sequence => Self::Sequence,
             Source::Attributes => Self::Attributes,
+            Source::Embedding => Self::Embedding,
             Source::Trending => Self::Trending,
             Source::Popular => Self::Popular,
             Source::Context => Self::Context,

@@ -4,6 +4,7 @@ pub(crate) mod attributes;
 pub(crate) mod collaborative;
 pub(crate) mod content;
 pub(crate) mod context;
+pub(crate) mod embedding;
 pub(crate) mod item_item;
 pub(crate) mod popular;
 pub(crate) mod sequence;
@@ -19,10 +20,12 @@ use crate::live::counts::Counts;
 use crate::live::users::Taste;
 use crate::options::ContentBased;
 use crate::snapshot::Snapshot;
+use crate::snapshot::embedding::Placed;
 use crate::vectors::Vectors;
 
 use collaborative::Collaborative;
 use context::Context;
+use embedding::Embedding;
 use popular::Popular;
 pub(crate) use sparse::Sparse;
 use trending::Trending;
@@ -33,6 +36,8 @@ pub(crate) struct Question<'q> {
     pub(crate) counts: &'q Counts,
     /// Which titles are alike by their attributes.
     pub(crate) near: &'q Near,
+    /// The model's embedding.
+    pub(crate) embedding: Option<&'q Placed>,
     pub(crate) trending: &'q crate::live::trending::Trending,
     pub(crate) taste: &'q Taste,
     /// The user's latest titles as the sequence source weighs them.
@@ -61,6 +66,7 @@ impl<'q> Question<'q> {
             Source::Attributes => {
                 Box::new(attributes::ask(self.near, counts, taste, allowed, limit))
             }
+            Source::Embedding => Box::new(Embedding::new(self)),
             Source::Trending => Box::new(Trending::new(self.trending)),
             Source::Popular => Box::new(Popular::new(counts)),
             Source::Context => {

@@ -41,6 +41,9 @@ pub enum Error {
     /// Learning a text encoder failed.
     #[error("learning the text encoder failed: {0}")]
     Learning(#[from] sona_encoder::learn::Error),
+    /// Learning the embedding failed.
+    #[error("training failed: {0}")]
+    Embedding(#[from] sona_numeric::embedding::Error),
     /// A model file cannot be used.
     #[error("model file {key}: {detail}")]
     Artifact {
@@ -76,6 +79,7 @@ impl Error {
             | Self::NoEncoder
             | Self::Encoder(_)
             | Self::Learning(_)
+            | Self::Embedding(_)
             | Self::Artifact { .. }
             | Self::Shared(_) => false,
         }

@@ -38,6 +38,9 @@ pub enum Error {
     /// The item-item model failed.
     #[error("the item-item source cannot be fitted: {0}")]
     ItemItem(#[from] sona_numeric::item_item::Error),
+    /// The embedding failed.
+    #[error("the embedding source cannot be fitted: {0}")]
+    Embedding(#[from] sona_numeric::embedding::Error),
 }
 
 /// A result of this module.

@@ -133,15 +133,19 @@ impl Engine {
             })
             .await;
         // Also when a later page of the feed could not be read.
-        self.follow_attributes().await;
+        self.follow_entries().await;
         followed
     }
 
-    async fn follow_attributes(&self) {
-        let view = self.catalogue.latest();
-        if !self.attributes.has_followed(&view) {
+    /// Brings what is worked out from the catalogue up to it.
+    pub(crate) async fn follow_entries(&self) {
+        let (view, snapshot) = (self.catalogue.latest(), self.snapshot.load_full());
+        if !self.attributes.has_followed(&view) || !snapshot.has_followed(&view) {
             let attributes = self.attributes.clone();
-            let work = move || attributes.follow(view);
+            let work = move || {
+                snapshot.follow(&view);
+                attributes.follow(view);
+            };
             tokio::task::spawn_blocking(work).await.expect("comparing attributes cannot fail");
         }
     }

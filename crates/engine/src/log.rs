@@ -17,7 +17,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::Engine;
 use crate::error::{Error, Result};
-use crate::live::counts::{Counts, key_of_digest};
+use crate::live::counts::key_of_digest;
 use crate::start::{MODEL_NAME, Prepared};
 
 /// Events read from the log at once.
@@ -262,12 +262,14 @@ impl LogTask {
         }
         engine.replay(&mut counts, through, engine.applied()).await?;
         engine.list_all(&mut counts);
-        let mut serving = engine.counts_mut();
-        std::mem::swap(&mut serving.trending, &mut counts.trending);
-        let old: Counts = std::mem::replace(&mut *serving, counts);
-        engine.snapshot.store(Arc::new(snapshot));
-        drop(serving);
-        drop(old);
+        {
+            let mut serving = engine.counts_mut();
+            std::mem::swap(&mut serving.trending, &mut counts.trending);
+            std::mem::swap(&mut *serving, &mut counts);
+            engine.snapshot.store(Arc::new(snapshot));
+        }
+        // What changed since it was prepared.
+        engine.follow_entries().await;
         Ok(true)
     }
 

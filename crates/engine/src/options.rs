@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 use sona_domain::{EventRules, Source};
-use sona_numeric::{Interactions, als, attribute, item_item, sequence};
+use sona_numeric::{Interactions, als, attribute, embedding, item_item, sequence};
 
 /// The engine's options.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -18,6 +18,8 @@ pub struct Options {
     pub sequence: Sequence,
     /// The attributes source.
     pub attributes: Attributes,
+    /// The embedding source.
+    pub embedding: Embedding,
     /// The trending source.
     pub trending: Trending,
     /// ALS.
@@ -46,6 +48,8 @@ pub struct Fusion {
     pub sequence: f32,
     /// Weight of the attributes source; at 0 what is alike is not kept up to date.
     pub attributes: f32,
+    /// Weight of the embedding source; at 0 it is not trained.
+    pub embedding: f32,
     /// Weight of the trending source.
     pub trending: f32,
     /// Weight of the popular source.
@@ -63,7 +67,8 @@ impl Default for Fusion {
             collaborative: 0.20,
             item_item: 0.0,
             sequence: 0.50,
-            attributes: 0.0,
+            attributes: 0.20,
+            embedding: 0.0,
             trending: 0.20,
             popular: 0.02,
             context: 0.10,
@@ -80,6 +85,7 @@ impl Fusion {
             Source::ItemItem => self.item_item,
             Source::Sequence => self.sequence,
             Source::Attributes => self.attributes,
+            Source::Embedding => self.embedding,
             Source::Trending => self.trending,
             Source::Popular => self.popular,
             Source::Context => self.context,
@@ -251,6 +257,71 @@ impl From<&Attributes> for attribute::Options {
             history: o.history,
             history_decay: o.history_decay,
             popularity_exponent: o.popularity_exponent,
+        }
+    }
+}
+
+/// The embedding source; see [`embedding::Options`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Embedding {
+    /// Length of a vector.
+    pub width: usize,
+    /// How many of the user's latest titles speak.
+    pub history: usize,
+    /// The k-th latest title weighs `history_decay^k`.
+    pub history_decay: f32,
+    /// Titles a target is told from.
+    pub negatives: usize,
+    /// Passes over the log.
+    pub epochs: usize,
+    /// Targets of one step.
+    pub batch: usize,
+    /// Length of a step.
+    pub learning_rate: f32,
+    /// Share of a user's vector left out at random while fitting.
+    pub vector_dropout: f32,
+    /// Share of a user's titles left out at random while fitting.
+    pub history_dropout: f32,
+    /// Pull of every step towards 0.
+    pub weight_decay: f32,
+    /// Seed of the first vectors and of all that is drawn.
+    pub seed: u64,
+}
+
+impl Default for Embedding {
+    fn default() -> Self {
+        let o = embedding::Options::default();
+        Self {
+            width: o.width,
+            history: o.history,
+            history_decay: o.history_decay,
+            negatives: o.negatives,
+            epochs: o.epochs,
+            batch: o.batch,
+            learning_rate: o.learning_rate,
+            vector_dropout: o.vector_dropout,
+            history_dropout: o.history_dropout,
+            weight_decay: o.weight_decay,
+            seed: o.seed,
+        }
+    }
+}
+
+impl From<&Embedding> for embedding::Options {
+    fn from(o: &Embedding) -> Self {
+        Self {
+            width: o.width,
+            history: o.history,
+            history_decay: o.history_decay,
+            negatives: o.negatives,
+            epochs: o.epochs,
+            batch: o.batch,
+            learning_rate: o.learning_rate,
+            vector_dropout: o.vector_dropout,
+            history_dropout: o.history_dropout,
+            weight_decay: o.weight_decay,
+            seed: o.seed,
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::live::counts::Counts;
 use crate::live::shortlist::Shortlist;
 use crate::live::users::Taste;
 use crate::snapshot::Snapshot;
+use crate::snapshot::embedding::Placed;
 use crate::vectors::Vectors;
 
 /// Most titles of the history named as evidence.
@@ -28,6 +29,7 @@ pub(crate) struct Reasons<'a> {
     pub(crate) view: &'a View,
     pub(crate) counts: &'a Counts,
     pub(crate) alike: &'a Alike,
+    pub(crate) embedding: Option<&'a Placed>,
     pub(crate) snapshot: &'a Snapshot,
     pub(crate) taste: &'a Taste,
     pub(crate) vectors: &'a Vectors,
@@ -49,32 +51,35 @@ impl Reasons<'_> {
             return (sentence, vec![row]);
         }
         let evidence = self.evidence(item);
-        let sentence =
-            match strongest {
-                Some(
-                    Source::Collaborative | Source::ItemItem | Source::Sequence | Source::Content,
-                ) if !evidence.is_empty() => self.because(&evidence),
-                Some(Source::Collaborative | Source::ItemItem) => {
-                    "People with a taste like yours engaged with it".to_owned()
-                }
-                Some(Source::Sequence) => "Often watched after titles like your latest".to_owned(),
-                Some(Source::Attributes) => "Like your latest titles".to_owned(),
-                Some(Source::Trending) => {
-                    let viewers = self.counts.trending.viewers(item.row);
-                    let days = self.window_days;
-                    format!("Trending: {} in the last {days} days", count(viewers, "viewer"))
-                }
-                Some(Source::Context) => match self.mood {
-                    Some(mood) => format!("Fits the mood: {mood}"),
-                    None => "Fits your device".to_owned(),
-                },
-                Some(Source::Content) => "Like titles you watched".to_owned(),
-                Some(Source::Popular) => {
-                    let viewers = self.counts.viewers.of(item.row);
-                    format!("Popular: {} so far", count(viewers, "viewer"))
-                }
-                None => "Nobody has watched it yet".to_owned(),
-            };
+        let sentence = match strongest {
+            Some(
+                Source::Collaborative
+                | Source::ItemItem
+                | Source::Sequence
+                | Source::Embedding
+                | Source::Content,
+            ) if !evidence.is_empty() => self.because(&evidence),
+            Some(Source::Collaborative | Source::ItemItem | Source::Embedding) => {
+                "People with a taste like yours engaged with it".to_owned()
+            }
+            Some(Source::Sequence) => "Often watched after titles like your latest".to_owned(),
+            Some(Source::Attributes) => "Like your latest titles".to_owned(),
+            Some(Source::Trending) => {
+                let viewers = self.counts.trending.viewers(item.row);
+                let days = self.window_days;
+                format!("Trending: {} in the last {days} days", count(viewers, "viewer"))
+            }
+            Some(Source::Context) => match self.mood {
+                Some(mood) => format!("Fits the mood: {mood}"),
+                None => "Fits your device".to_owned(),
+            },
+            Some(Source::Content) => "Like titles you watched".to_owned(),
+            Some(Source::Popular) => {
+                let viewers = self.counts.viewers.of(item.row);
+                format!("Popular: {} so far", count(viewers, "viewer"))
+            }
+            None => "Nobody has watched it yet".to_owned(),
+        };
         (sentence, evidence)
     }
 
@@ -99,6 +104,12 @@ impl Reasons<'_> {
         if rows.is_empty() && says(Source::ItemItem) {
             let near = self.snapshot.near(&self.taste.engaged, item.row);
             rows.extend(near.into_iter().take(EVIDENCE).map(|(row, _)| row));
+        }
+        if let (true, true, Some(placed)) =
+            (rows.is_empty(), says(Source::Embedding), self.embedding)
+        {
+            let spoken = placed.vectors.evidence(&self.taste.recent, item.row);
+            rows.extend(spoken.into_iter().take(EVIDENCE).map(|(row, _)| row));
         }
         if rows.is_empty() && says(Source::Collaborative) {
             rows.extend(self.most_alike(item.row));

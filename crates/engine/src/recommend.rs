@@ -13,6 +13,7 @@ use crate::fuse::{Ensemble, Fused};
 use crate::gate;
 use crate::live::users::User;
 use crate::reasons::Reasons;
+use crate::snapshot::embedding::Embedding;
 
 pub use sona_domain::RequestContext;
 
@@ -59,6 +60,7 @@ impl Engine {
         let sequence: sequence::Options = (&self.options.sequence).into();
 
         let vectors = self.vectors();
+        let placed = snapshot.embedding().map(Embedding::placed);
         let alike = self.attributes.alike();
         let counts = self.counts();
         let latest = sequence.source_weights(&taste.recent, &counts.viewers);
@@ -66,6 +68,7 @@ impl Engine {
             snapshot: &snapshot,
             counts: &counts,
             near: &alike.near,
+            embedding: placed.as_deref(),
             trending: &counts.trending,
             taste: &taste,
             latest: &latest,
@@ -83,10 +86,11 @@ impl Engine {
             view: &view,
             counts: &counts,
             alike: &alike,
+            embedding: placed.as_deref(),
             snapshot: &snapshot,
             taste: &taste,
             vectors: &vectors,
-            shortlist: taste.shortlist(),
+            shortlist: taste.by_factors.get(),
             latest: &latest,
             window_days: self.options.trending.window_days,
             mood: request.context.mood.map(|mood| mood.word()),

@@ -12,12 +12,13 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 use sona_domain::model::NewModelVersion;
 use sona_domain::{JobId, JobOutcome, MetricPoint, ModelVersion, TrainingJob};
-use sona_numeric::{als, item_item};
+use sona_numeric::{Interactions, als, embedding, item_item};
 use sona_store::NewJob;
 use tokio::sync::mpsc;
 
 use crate::Engine;
 use crate::artifact::{self, Artifact};
+use crate::catalogue::Catalogue;
 use crate::dataset::{Dataset, HeldOut};
 use crate::encoder::ENCODER_NAME;
 use crate::error::{Error, Result};
@@ -56,6 +57,15 @@ pub enum Progress {
         /// Of how many.
         of: usize,
     },
+    /// One pass of the embedding over the log is done.
+    Epoch {
+        /// Which, 1-based.
+        index: usize,
+        /// Of how many.
+        of: usize,
+        /// The mean loss of its targets.
+        loss: f64,
+    },
     /// Lists for held-out users are made.
     Judging,
     /// The file is written.
@@ -79,6 +89,7 @@ struct Fitted {
     options: als::Options,
     /// Only what has a weight in the fusion is trained.
     item_item: Option<item_item::Model>,
+    embedding: Option<artifact::Embedding>,
 }
 
 impl Engine {
@@ -258,37 +269,34 @@ impl Engine {
     async fn fit(self: &Arc<Self>, run: &Run, data: Dataset) -> Result<(Arc<Dataset>, Fitted)> {
         let interactions = data.interactions()?;
         let options = job_options(&run.job, &self.options.als).for_matrix(&interactions);
-        let of = options.iterations;
         let (points, mut measured) = mpsc::unbounded_channel();
-        let (cancelled, report) = (run.cancelled.clone(), run.report.clone());
-        let wanted = self.options.fusion.item_item > 0.0;
-        let near = wanted.then(|| item_item::Options::from(&self.options.item_item));
-        let work = move || -> Result<Fitted> {
-            let fitted = als::fit(&interactions, &options, &mut |iteration| {
-                let als::Iteration { index, loss } = iteration;
-                report(Progress::Iteration { index, of, loss });
-                let _ = points.send((index as i64, loss));
-                if cancelled.load(Ordering::Acquire) {
-                    ControlFlow::Break(())
-                } else {
-                    ControlFlow::Continue(())
-                }
-            });
-            let model = fitted?;
-            let item_item =
-                near.map(|options| item_item::fit(&interactions, &options)).transpose()?;
-            Ok(Fitted { model, options, item_item })
+        let fit = Fit { points, cancelled: run.cancelled.clone(), report: run.report.clone() };
+        let engine = self.clone();
+        let work = move || -> Result<(Dataset, Fitted)> {
+            let wanted = &engine.options.fusion;
+            let model = fit.factors(&interactions, &options)?;
+            let near = item_item::Options::from(&engine.options.item_item);
+            let near = (wanted.item_item > 0.0)
+                .then(|| item_item::fit(&interactions, &near))
+                .transpose()?;
+            let options_of_embedding = (&engine.options.embedding).into();
+            let embedding = (wanted.embedding > 0.0)
+                .then(|| fit.embedding(&data, &engine.catalogue, &options_of_embedding))
+                .transpose()?;
+            let embedding = embedding.flatten();
+            Ok((data, Fitted { model, options, item_item: near, embedding }))
         };
         let fitting = tokio::task::spawn_blocking(work);
-        while let Some((step, loss)) = measured.recv().await {
-            self.write_metric(run, step, "loss", loss).await?;
+        while let Some((name, step, loss)) = measured.recv().await {
+            self.write_metric(run, step, name, loss).await?;
         }
         let fitted = fitting.await.map_err(|panic| Error::NothingToTrain(panic.to_string()))?;
         match fitted {
-            Err(Error::Training(als::Error::Cancelled)) => {
-                Err(Error::LostJob(run.job.job_id.clone()))
-            }
-            fitted => Ok((Arc::new(data), fitted?)),
+            Err(
+                Error::Training(als::Error::Cancelled)
+                | Error::Embedding(embedding::Error::Cancelled),
+            ) => Err(Error::LostJob(run.job.job_id.clone())),
+            fitted => fitted.map(|(data, fitted)| (Arc::new(data), fitted)),
         }
     }
 
@@ -342,6 +350,7 @@ impl Engine {
             viewers: counted.viewers,
             transitions: counted.transitions,
             item_item: fitted.item_item,
+            embedding: fitted.embedding,
             options: fitted.options,
             through: data.through,
         };
@@ -376,6 +385,54 @@ impl Engine {
             self.blobs.delete(&model.blob_key).await?;
         }
         Ok(())
+    }
+}
+
+/// A fit that says how far it is and can be stopped.
+struct Fit {
+    /// Metric points: name, step and value.
+    points: mpsc::UnboundedSender<(&'static str, i64, f64)>,
+    cancelled: Arc<AtomicBool>,
+    report: Report,
+}
+
+impl Fit {
+    fn factors(&self, of: &Interactions, options: &als::Options) -> Result<als::Model> {
+        let sweeps = options.iterations;
+        let model = als::fit(of, options, &mut |als::Iteration { index, loss }| {
+            (self.report)(Progress::Iteration { index, of: sweeps, loss });
+            self.go_on("loss", index, loss)
+        });
+        Ok(model?)
+    }
+
+    /// `None` if nobody engaged with two titles: there is nothing that follows anything.
+    fn embedding(
+        &self,
+        data: &Dataset,
+        catalogue: &Catalogue,
+        options: &embedding::Options,
+    ) -> Result<Option<artifact::Embedding>> {
+        let (names, attributes) = data.attributes(catalogue);
+        let (sequences, epochs) = (data.sequences(), options.epochs);
+        let mut on_epoch = |embedding::Epoch { index, loss }| {
+            (self.report)(Progress::Epoch { index, of: epochs, loss });
+            self.go_on("embedding_loss", index, loss)
+        };
+        match embedding::fit(&sequences, &attributes, options, &mut on_epoch) {
+            Ok(model) => Ok(Some(artifact::Embedding { model, attributes: names })),
+            Err(embedding::Error::NoTargets) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn go_on(&self, name: &'static str, step: usize, loss: f64) -> ControlFlow<()> {
+        let _ = self.points.send((name, step as i64, loss));
+        if self.cancelled.load(Ordering::Acquire) {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
     }
 }
 

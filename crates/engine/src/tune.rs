@@ -132,6 +132,7 @@ impl<'b> Bench<'b> {
             Subject::Collaborative => Model::Alone(Source::Collaborative),
             Subject::Sequence => Model::Alone(Source::Sequence),
             Subject::Attributes => Model::Alone(Source::Attributes),
+            Subject::Embedding => Model::Alone(Source::Embedding),
             Subject::Trending => Model::Alone(Source::Trending),
             Subject::Fused => Model::Fused,
         };

@@ -77,12 +77,12 @@ impl Default for Options {
             history: 10,
             history_decay: 0.6,
             negatives: 1024,
-            epochs: 6,
+            epochs: 8,
             batch: 512,
             learning_rate: 3e-3,
-            vector_dropout: 0.3,
+            vector_dropout: 0.4,
             history_dropout: 0.1,
-            weight_decay: 1e-4,
+            weight_decay: 0.0,
             seed: 1,
         }
     }

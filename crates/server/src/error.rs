@@ -248,6 +248,7 @@ impl From<sona_engine::Error> for ApiError {
             | Error::NoEncoder
             | Error::Encoder(_)
             | Error::Learning(_)
+            | Error::Embedding(_)
             | Error::Artifact { .. }
             | Error::Shared(_)
             | Error::Store(_) => {

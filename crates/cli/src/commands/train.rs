@@ -167,6 +167,11 @@ fn show(bar: &Mutex<Option<ProgressBar>>, progress: &Progress) {
             bar.set_position(*done as u64);
             bar.set_message("titles encoded");
         }
+        Progress::Epoch { index, of, loss } => {
+            bar.set_length(*of as u64);
+            bar.set_position(*index as u64);
+            bar.set_message(format!("embedding, loss {loss:.3}"));
+        }
         Progress::Judging => bar.set_message("judging on held-out events"),
         Progress::Saving => bar.set_message("saving"),
     }

@@ -42,6 +42,7 @@ fn sources(config: &Config, found: &mut Vec<String>) {
     within(found, "fusion.item_item", fusion.item_item, 0.0..=LARGE);
     within(found, "fusion.sequence", fusion.sequence, 0.0..=LARGE);
     within(found, "fusion.attributes", fusion.attributes, 0.0..=LARGE);
+    within(found, "fusion.embedding", fusion.embedding, 0.0..=LARGE);
     within(found, "fusion.trending", fusion.trending, 0.0..=LARGE);
     within(found, "fusion.popular", fusion.popular, 0.0..=LARGE);
     within(found, "fusion.context", fusion.context, 0.0..=LARGE);
@@ -68,6 +69,7 @@ fn sources(config: &Config, found: &mut Vec<String>) {
     within(found, "sequence.source_popularity_shift", s.source_popularity_shift, 0.0..=LARGE);
     within(found, "sequence.target_popularity_exponent", s.target_popularity_exponent, 0.0..=10.0);
     attributes(&config.attributes, found);
+    embedding(&config.embedding, found);
     within(found, "trending.window_days", config.trending.window_days, 0.001..=3650.0);
     within(found, "trending.half_life_days", config.trending.half_life_days, 0.001..=3650.0);
     within(found, "trending.max_pairs", config.trending.max_pairs, 1..=1_000_000_000);
@@ -81,6 +83,19 @@ fn attributes(a: &options::Attributes, found: &mut Vec<String>) {
     within(found, "attributes.history", a.history, 1..=50);
     within(found, "attributes.history_decay", a.history_decay, 0.0..=1.0);
     within(found, "attributes.popularity_exponent", a.popularity_exponent, 0.0..=10.0);
+}
+
+fn embedding(e: &options::Embedding, found: &mut Vec<String>) {
+    within(found, "embedding.width", e.width, 1..=1024);
+    within(found, "embedding.history", e.history, 1..=50);
+    within(found, "embedding.history_decay", e.history_decay, 0.001..=1.0);
+    within(found, "embedding.negatives", e.negatives, 1..=1_000_000);
+    within(found, "embedding.epochs", e.epochs, 1..=1000);
+    within(found, "embedding.batch", e.batch, 1..=1_000_000);
+    within(found, "embedding.learning_rate", e.learning_rate, 1e-6..=1.0);
+    within(found, "embedding.vector_dropout", e.vector_dropout, 0.0..=0.99);
+    within(found, "embedding.history_dropout", e.history_dropout, 0.0..=0.99);
+    within(found, "embedding.weight_decay", e.weight_decay, 0.0..=1.0);
 }
 
 fn als_and_training(config: &Config, found: &mut Vec<String>) {

@@ -30,8 +30,9 @@ impl<'q> Collaborative<'q> {
 
 fn best(question: &Question<'_>) -> Vec<(u32, f32)> {
     let Question { snapshot, taste, view, allowed, limit, .. } = *question;
-    let kept = taste.shortlist();
-    if let Some(best) = kept.and_then(|kept| kept.within(view.revision(), allowed, limit)) {
+    let revision = (view.revision(), 0);
+    let kept = taste.by_factors.get();
+    if let Some(best) = kept.and_then(|kept| kept.within(revision, allowed, limit)) {
         return best;
     }
     let mut scores = Vec::new();
@@ -39,7 +40,7 @@ fn best(question: &Question<'_>) -> Vec<(u32, f32)> {
     let best = select::top_k(&scores, allowed, limit, 0.0);
     if !question.narrowed {
         let is_all = best.len() < limit;
-        taste.keep(Shortlist::new(view.revision(), best.clone(), is_all));
+        taste.by_factors.keep(Shortlist::new(revision, best.clone(), is_all));
     }
     best
 }

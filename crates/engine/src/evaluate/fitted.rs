@@ -8,7 +8,7 @@ use sona_numeric::attribute::{self, Near};
 use sona_numeric::interactions::Interactions;
 use sona_numeric::rows::RowSet;
 use sona_numeric::sequence::{self, Transitions};
-use sona_numeric::{als, item_item};
+use sona_numeric::{als, embedding, item_item};
 
 use super::data::{Data, Engagement};
 use super::split::{Case, Split};
@@ -21,6 +21,7 @@ use crate::live::trending::{Trending, ViewerKey};
 use crate::live::users::Taste;
 use crate::options::Options;
 use crate::snapshot::Snapshot;
+use crate::snapshot::embedding::Embedding;
 use crate::vectors::Vectors;
 
 /// Fitted sources.
@@ -70,6 +71,11 @@ impl Fitted {
             let near = item_item::fit(&matrix(data, split)?, &(&options.item_item).into())?;
             snapshot = snapshot.with_item_item(Some(near));
             timed(Source::ItemItem, begun);
+        }
+        let begun = clock.now();
+        if sources.contains(&Source::Embedding) {
+            snapshot = snapshot.with_embedding(Some(embed(data, split, options)?));
+            timed(Source::Embedding, begun);
         }
         let begun = clock.now();
         let sequence: sequence::Options = (&options.sequence).into();
@@ -124,10 +130,12 @@ impl Fitted {
         if self.timed {
             timeline.advance(case.at);
         }
+        let placed = self.snapshot.embedding().map(Embedding::placed);
         let question = Question {
             snapshot: &self.snapshot,
             counts: &self.counts,
             near: &self.near,
+            embedding: placed.as_deref(),
             trending: &timeline.trending,
             taste: &taste,
             latest: &latest,
@@ -199,6 +207,14 @@ fn factorise(interactions: &Interactions, options: &Options) -> Result<Snapshot>
     let options = options.als.for_matrix(interactions);
     let model = als::fit(interactions, &options, &mut |_| ControlFlow::Continue(()))?;
     Ok(Snapshot::of_factors(1, model.items, &options))
+}
+
+fn embed(data: &Data, split: &Split, options: &Options) -> Result<Embedding> {
+    let sequences: Vec<_> = split.fit.iter().map(|user| items(user)).collect();
+    let options = (&options.embedding).into();
+    let go_on = &mut |_| ControlFlow::Continue(());
+    let model = embedding::fit(&sequences, &data.attributes, &options, go_on)?;
+    Ok(Embedding::of_rows(model, &data.attributes))
 }
 
 /// Viewers of the fitted side, every item listed.

@@ -14,11 +14,12 @@ use crate::options::Fusion;
 
 /// Sources that a data set of pairs can say something about; neither the circumstances of a request
 /// nor the texts of titles are in one.
-const SOURCES: [Source; 6] = [
+const SOURCES: [Source; 7] = [
     Source::Popular,
     Source::Trending,
     Source::Sequence,
     Source::Attributes,
+    Source::Embedding,
     Source::Collaborative,
     Source::ItemItem,
 ];

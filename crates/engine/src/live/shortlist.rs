@@ -1,13 +1,33 @@
 //! What is kept of scoring all titles of the model for one user.
 
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use sona_numeric::rows::RowSet;
+
+/// A place for what is kept.
+#[derive(Debug, Default)]
+pub(crate) struct Kept(Mutex<Option<Arc<Shortlist>>>);
+
+impl Kept {
+    /// What was kept last.
+    pub(crate) fn get(&self) -> Option<Arc<Shortlist>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Keeps `shortlist` for the next request.
+    pub(crate) fn keep(&self, shortlist: Shortlist) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(shortlist));
+    }
+}
+
+/// What scores were worked out from: the catalogue, and the vectors where they move within a model.
+pub(crate) type Revision = (u64, u64);
 
 /// The model's best titles for a taste, as long as the catalogue stays as it was.
 #[derive(Debug)]
 pub(crate) struct Shortlist {
-    revision: u64,
+    revision: Revision,
     best: Vec<(u32, f32)>,
     is_all: bool,
     /// For each of `best` the title of the user's that is most like it: a row, [`NONE`], or [`UNKNOWN`].
@@ -21,17 +41,17 @@ const UNKNOWN: u32 = u32::MAX;
 const NONE: u32 = u32::MAX - 1;
 
 impl Shortlist {
-    /// The best titles with their scores, best first, of the catalogue at `revision`; `is_all` if no other title scores
+    /// The best titles with their scores, best first, of `revision`; `is_all` if no other title scores
     /// above 0.
-    pub(crate) fn new(revision: u64, best: Vec<(u32, f32)>, is_all: bool) -> Self {
+    pub(crate) fn new(revision: Revision, best: Vec<(u32, f32)>, is_all: bool) -> Self {
         let alike = best.iter().map(|_| AtomicU32::new(UNKNOWN)).collect();
         Self { revision, best, is_all, alike }
     }
 
-    /// The `limit` best titles that are allowed, if the list is of this catalogue and long enough to tell.
+    /// The `limit` best titles that are allowed, if the list is of this revision and long enough to tell.
     pub(crate) fn within(
         &self,
-        revision: u64,
+        revision: Revision,
         allowed: &RowSet,
         limit: usize,
     ) -> Option<Vec<(u32, f32)>> {

@@ -11,7 +11,7 @@ use sona_store::Events;
 use crate::catalogue::{Catalogue, View};
 use crate::error::{Error, Result};
 use crate::history::{History, Liked};
-use crate::live::shortlist::Shortlist;
+use crate::live::shortlist::Kept;
 use crate::snapshot::Snapshot;
 
 #[cfg(test)]
@@ -57,7 +57,10 @@ pub(crate) struct Taste {
     pub(crate) blocked: Box<[u32]>,
     model_version: Option<i64>,
     through: Cursor,
-    shortlist: Mutex<Option<Arc<Shortlist>>>,
+    /// The best titles by these factors.
+    pub(crate) by_factors: Kept,
+    /// The best titles by the model's embedding.
+    pub(crate) by_embedding: Kept,
 }
 
 impl Taste {
@@ -71,19 +74,9 @@ impl Taste {
             blocked: Box::default(),
             model_version: None,
             through: Cursor::default(),
-            shortlist: Mutex::default(),
+            by_factors: Kept::default(),
+            by_embedding: Kept::default(),
         }
-    }
-
-    /// What was kept last.
-    pub(crate) fn shortlist(&self) -> Option<Arc<Shortlist>> {
-        self.shortlist.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Keeps `shortlist` for the next request.
-    pub(crate) fn keep(&self, shortlist: Shortlist) {
-        let shortlist = Some(Arc::new(shortlist));
-        *self.shortlist.lock().unwrap_or_else(PoisonError::into_inner) = shortlist;
     }
 }
 
@@ -299,7 +292,8 @@ impl Taste {
             blocked: state.history.blocked().collect(),
             model_version: snapshot.version(),
             through: state.through,
-            shortlist: Mutex::default(),
+            by_factors: Kept::default(),
+            by_embedding: Kept::default(),
         }
     }
 

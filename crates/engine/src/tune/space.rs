@@ -14,6 +14,8 @@ pub enum Subject {
     Sequence,
     /// The attributes source.
     Attributes,
+    /// The embedding source, at the configured width.
+    Embedding,
     /// The trending source.
     Trending,
     /// The weights of the fusion.
@@ -22,8 +24,14 @@ pub enum Subject {
 
 impl Subject {
     /// Everything that can be tuned.
-    pub const ALL: [Self; 5] =
-        [Self::Collaborative, Self::Sequence, Self::Attributes, Self::Trending, Self::Fused];
+    pub const ALL: [Self; 6] = [
+        Self::Collaborative,
+        Self::Sequence,
+        Self::Attributes,
+        Self::Embedding,
+        Self::Trending,
+        Self::Fused,
+    ];
 
     /// Its name.
     pub const fn as_str(self) -> &'static str {
@@ -31,6 +39,7 @@ impl Subject {
             Self::Collaborative => "collaborative",
             Self::Sequence => "sequence",
             Self::Attributes => "attributes",
+            Self::Embedding => "embedding",
             Self::Trending => "trending",
             Self::Fused => "fused",
         }
@@ -42,6 +51,7 @@ impl Subject {
             Self::Collaborative => COLLABORATIVE,
             Self::Sequence => SEQUENCE,
             Self::Attributes => ATTRIBUTES,
+            Self::Embedding => EMBEDDING,
             Self::Trending => TRENDING,
             Self::Fused => FUSED,
         }
@@ -206,6 +216,23 @@ const ATTRIBUTES: &[Parameter] = &[
     ),
 ];
 
+const EMBEDDING: &[Parameter] = &[
+    parameter!("embedding.epochs", Range::Count(2.0, 20.0), embedding.epochs as usize),
+    parameter!("embedding.learning_rate", Range::Log(0.0005, 0.02), embedding.learning_rate as f32),
+    parameter!(
+        "embedding.vector_dropout",
+        Range::Linear(0.0, 0.7),
+        embedding.vector_dropout as f32
+    ),
+    parameter!(
+        "embedding.history_dropout",
+        Range::Linear(0.0, 0.5),
+        embedding.history_dropout as f32
+    ),
+    parameter!("embedding.history", Range::Count(1.0, 50.0), embedding.history as usize),
+    parameter!("embedding.history_decay", Range::Linear(0.3, 1.0), embedding.history_decay as f32),
+];
+
 const TRENDING: &[Parameter] = &[
     parameter!("trending.window_days", Range::Log(1.0, 90.0), trending.window_days as f64),
     parameter!("trending.half_life_days", Range::Log(0.5, 90.0), trending.half_life_days as f64),
@@ -216,6 +243,7 @@ const FUSED: &[Parameter] = &[
     parameter!("fusion.item_item", Range::Linear(0.0, 1.0), fusion.item_item as f32),
     parameter!("fusion.sequence", Range::Linear(0.0, 1.0), fusion.sequence as f32),
     parameter!("fusion.attributes", Range::Linear(0.0, 1.0), fusion.attributes as f32),
+    parameter!("fusion.embedding", Range::Linear(0.0, 1.0), fusion.embedding as f32),
     parameter!("fusion.trending", Range::Linear(0.0, 1.0), fusion.trending as f32),
     parameter!("fusion.popular", Range::Linear(0.0, 1.0), fusion.popular as f32),
 ];

@@ -2,6 +2,7 @@
 
 mod attributes;
 mod content_based;
+mod embedding;
 mod encoder;
 mod erasure;
 mod evaluate;

@@ -62,12 +62,27 @@ impl Vectors {
         (!sources.is_empty()).then_some(user)
     }
 
+    /// `z` of every row for a [user](Self::user), into `logits`; −∞ for one without vectors.
+    pub fn logits(&self, user: &[f32], logits: &mut Vec<f32>) {
+        self.outputs.times(user, logits);
+        for (logit, bias) in logits.iter_mut().zip(&self.bias) {
+            *logit += bias;
+        }
+    }
+
+    /// `z` of one row, up to the order of additions; −∞ for one without vectors or beyond the end.
+    pub fn logit(&self, user: &[f32], row: u32) -> f32 {
+        match self.bias.get(row as usize) {
+            Some(bias) if *bias > f32::NEG_INFINITY => {
+                dot(user, self.outputs.row(row as usize)) + bias
+            }
+            _ => f32::NEG_INFINITY,
+        }
+    }
+
     /// The probability of every row to come next, into `scores`; 0 for one without vectors.
     pub fn score(&self, user: &[f32], scores: &mut Vec<f32>) {
-        self.outputs.times(user, scores);
-        for (score, bias) in scores.iter_mut().zip(&self.bias) {
-            *score += bias;
-        }
+        self.logits(user, scores);
         softmax::probabilities(scores);
     }
 
