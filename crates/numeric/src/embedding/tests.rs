@@ -117,7 +117,7 @@ fn derivatives_are_what_finite_differences_say() {
 
 #[test]
 fn a_batch_holds_what_was_asked_for() {
-    let options = Options { negatives: 12, ..small() };
+    let options = Options { negatives: 12, vector_dropout: 0.3, ..small() };
     let (_, features, batch) = scene(&options, 5);
     assert_eq!((batch.len(), batch.sampled, features.of(0).len()), (70, 12, 2));
     let mut once = batch.candidates.clone();
@@ -219,6 +219,26 @@ fn evidence_adds_up_to_the_logit() {
     let positive = part(8) > 0.0 && part(9) > 0.0;
     assert!(!positive || ((one - other) - (part(8) + bias(8) - part(9) - bias(9))).abs() < 1e-4);
     assert_eq!(vectors.evidence(&recent, 400), []);
+}
+
+#[test]
+fn a_row_has_the_logit_it_has_among_all() {
+    let (sequences, attributes) = world(300, 40, 9);
+    let model = fit(&sequences, &attributes, &small(), &mut keep_on).unwrap();
+    let mut vectors = vectors(&model, &attributes, 40);
+    vectors.grow(42);
+    let user = vectors.user(&[3, 11]).unwrap();
+    let (mut logits, mut scores) = (Vec::new(), Vec::new());
+    vectors.logits(&user, &mut logits);
+    vectors.score(&user, &mut scores);
+    for row in 0..40 {
+        assert!((vectors.logit(&user, row) - logits[row as usize]).abs() < 1e-5);
+        let relative = (logits[row as usize] - logits[0]).exp();
+        assert!((scores[row as usize] / scores[0] - relative).abs() < 1e-4 * relative);
+    }
+    // One without vectors, and one that is not there.
+    assert_eq!((logits[41], scores[41]), (f32::NEG_INFINITY, 0.0));
+    assert_eq!([41, 400].map(|row| vectors.logit(&user, row)), [f32::NEG_INFINITY; 2]);
 }
 
 #[test]
