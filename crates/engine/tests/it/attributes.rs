@@ -98,7 +98,9 @@ async fn many_titles_at_once_and_one_by_one_are_alike_the_same_way() {
     }
     // Those that share both: how alike the others are depends on when rarities were last found.
     let mut lists = [at_once.ids("u", 11).await, one_by_one.ids("u", 11).await];
-    lists.iter_mut().for_each(|list| list.sort());
+    for list in &mut lists {
+        list.sort();
+    }
     assert_eq!(lists[0], lists[1]);
     assert!(lists[0].contains(&"t2".to_owned()) && lists[0].contains(&"m4".to_owned()));
 }

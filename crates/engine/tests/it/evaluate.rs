@@ -169,12 +169,12 @@ fn described_ring() -> Data {
         }
     }
     for item in 0..ITEMS {
-        let id = ContentId::new(format!("item-{item}")).unwrap();
+        let id = ContentId::new(format!("item-{item}")).expect("an id");
         let mut content = Content::new(id, "");
         content.themes = [item, (item + 1) % ITEMS].map(|n| n.to_string()).into();
         builder.describe(&content);
     }
-    builder.describe(&Content::new(ContentId::new("nobody's").unwrap(), ""));
+    builder.describe(&Content::new(ContentId::new("nobody's").expect("an id"), ""));
     builder.finish("described ring")
 }
 
