@@ -57,7 +57,7 @@ pub(super) fn write(embedding: &Embedding) -> Result<(Header, Vec<Written>), Str
     Ok((Header { width, history, history_decay, newcomer_bias }, tensors))
 }
 
-/// Reads what [`write`] wrote, of `items` items.
+/// Reads what [`write()`] wrote, of `items` items.
 pub(super) fn read(
     tensors: &SafeTensors<'_>,
     header: &Header,
