@@ -33,9 +33,12 @@ pub(crate) struct Vocabulary {
 }
 
 impl Vocabulary {
-    /// The numbers of an entry's attributes, each given out now if it is new.
+    /// The numbers of an entry's attributes, each given out now if it is new; ascending, each once.
     pub(crate) fn numbers_of(&mut self, content: &Content) -> Vec<u32> {
-        names(content).iter().map(|name| self.number(name)).collect()
+        let mut numbers: Vec<_> = names(content).iter().map(|name| self.number(name)).collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        numbers
     }
 
     fn number(&mut self, name: &str) -> u32 {

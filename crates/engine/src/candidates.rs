@@ -17,6 +17,7 @@ use sona_numeric::rows::RowSet;
 
 use crate::catalogue::View;
 use crate::live::counts::Counts;
+use crate::live::shortlist::{Kept, Shortlist};
 use crate::live::users::Taste;
 use crate::options::ContentBased;
 use crate::snapshot::Snapshot;
@@ -74,6 +75,31 @@ impl<'q> Question<'q> {
             }
             Source::Content => Box::new(content::Content::new(self)),
         }
+    }
+
+    /// The best allowed rows of a model that scores all rows, only scores above `floor`. `score` is asked for them once for
+    /// a user; until the user, the model, the catalogue or the model's vectors (at `vectors`) change, later requests are
+    /// answered from what `kept` has of that.
+    fn best_of_all(
+        &self,
+        kept: &Kept,
+        vectors: u64,
+        floor: f32,
+        score: impl FnOnce(&mut Vec<f32>),
+    ) -> Vec<(u32, f32)> {
+        let revision = (self.view.revision(), vectors);
+        let before = kept.get();
+        if let Some(best) = before.and_then(|b| b.within(revision, self.allowed, self.limit)) {
+            return best;
+        }
+        let mut scores = Vec::new();
+        score(&mut scores);
+        let best = sona_numeric::select::top_k(&scores, self.allowed, self.limit, floor);
+        if !self.narrowed {
+            let is_all = best.len() < self.limit;
+            kept.keep(Shortlist::new(revision, best.clone(), is_all));
+        }
+        best
     }
 }
 

@@ -41,6 +41,7 @@ mod live;
 mod log;
 mod profiles;
 mod reasons;
+mod registry;
 mod similar;
 mod snapshot;
 mod start;

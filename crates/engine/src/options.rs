@@ -34,6 +34,24 @@ pub struct Options {
     pub live: Live,
 }
 
+/// A section of the configuration that is a numeric crate's options, field by field, with their defaults.
+macro_rules! mirrors {
+    ($ours:ident of $theirs:path: $($field:ident),+) => {
+        impl Default for $ours {
+            fn default() -> Self {
+                let theirs = <$theirs>::default();
+                Self { $($field: theirs.$field),+ }
+            }
+        }
+
+        impl From<&$ours> for $theirs {
+            fn from(ours: &$ours) -> Self {
+                Self { $($field: ours.$field),+ }
+            }
+        }
+    };
+}
+
 /// How sources are combined.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -179,37 +197,9 @@ pub struct Sequence {
     pub target_popularity_exponent: f32,
 }
 
-impl Default for Sequence {
-    fn default() -> Self {
-        let o = sequence::Options::default();
-        Self {
-            window: o.window,
-            distance_exponent: o.distance_exponent,
-            backward: o.backward,
-            neighbours: o.neighbours,
-            history: o.history,
-            history_decay: o.history_decay,
-            source_popularity_exponent: o.source_popularity_exponent,
-            source_popularity_shift: o.source_popularity_shift,
-            target_popularity_exponent: o.target_popularity_exponent,
-        }
-    }
-}
-
-impl From<&Sequence> for sequence::Options {
-    fn from(o: &Sequence) -> Self {
-        Self {
-            window: o.window,
-            distance_exponent: o.distance_exponent,
-            backward: o.backward,
-            neighbours: o.neighbours,
-            history: o.history,
-            history_decay: o.history_decay,
-            source_popularity_exponent: o.source_popularity_exponent,
-            source_popularity_shift: o.source_popularity_shift,
-            target_popularity_exponent: o.target_popularity_exponent,
-        }
-    }
+mirrors! { Sequence of sequence::Options:
+    window, distance_exponent, backward, neighbours, history, history_decay,
+    source_popularity_exponent, source_popularity_shift, target_popularity_exponent
 }
 
 /// The attributes source; see [`attribute::Near`] for the formula.
@@ -232,33 +222,9 @@ pub struct Attributes {
     pub popularity_exponent: f32,
 }
 
-impl Default for Attributes {
-    fn default() -> Self {
-        let o = attribute::Options::default();
-        Self {
-            rarity_exponent: o.rarity_exponent,
-            least_cosine: o.least_cosine,
-            similarity_exponent: o.similarity_exponent,
-            neighbours: o.neighbours,
-            history: o.history,
-            history_decay: o.history_decay,
-            popularity_exponent: o.popularity_exponent,
-        }
-    }
-}
-
-impl From<&Attributes> for attribute::Options {
-    fn from(o: &Attributes) -> Self {
-        Self {
-            rarity_exponent: o.rarity_exponent,
-            least_cosine: o.least_cosine,
-            similarity_exponent: o.similarity_exponent,
-            neighbours: o.neighbours,
-            history: o.history,
-            history_decay: o.history_decay,
-            popularity_exponent: o.popularity_exponent,
-        }
-    }
+mirrors! { Attributes of attribute::Options:
+    rarity_exponent, least_cosine, similarity_exponent, neighbours, history, history_decay,
+    popularity_exponent
 }
 
 /// The embedding source; see [`embedding::Options`].
@@ -289,41 +255,9 @@ pub struct Embedding {
     pub seed: u64,
 }
 
-impl Default for Embedding {
-    fn default() -> Self {
-        let o = embedding::Options::default();
-        Self {
-            width: o.width,
-            history: o.history,
-            history_decay: o.history_decay,
-            negatives: o.negatives,
-            epochs: o.epochs,
-            batch: o.batch,
-            learning_rate: o.learning_rate,
-            vector_dropout: o.vector_dropout,
-            history_dropout: o.history_dropout,
-            weight_decay: o.weight_decay,
-            seed: o.seed,
-        }
-    }
-}
-
-impl From<&Embedding> for embedding::Options {
-    fn from(o: &Embedding) -> Self {
-        Self {
-            width: o.width,
-            history: o.history,
-            history_decay: o.history_decay,
-            negatives: o.negatives,
-            epochs: o.epochs,
-            batch: o.batch,
-            learning_rate: o.learning_rate,
-            vector_dropout: o.vector_dropout,
-            history_dropout: o.history_dropout,
-            weight_decay: o.weight_decay,
-            seed: o.seed,
-        }
-    }
+mirrors! { Embedding of embedding::Options:
+    width, history, history_decay, negatives, epochs, batch, learning_rate, vector_dropout,
+    history_dropout, weight_decay, seed
 }
 
 /// The trending source.

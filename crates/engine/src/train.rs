@@ -4,28 +4,26 @@
 //! Killed at any step it can be run again: the lease runs out, another claim starts from the beginning, and
 //! nothing that was left behind (a blob without a version, a version without the pointer) is ever served.
 
-use std::ops::ControlFlow;
+mod fit;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
-use sona_domain::model::NewModelVersion;
 use sona_domain::{JobId, JobOutcome, MetricPoint, ModelVersion, TrainingJob};
-use sona_numeric::{Interactions, als, embedding, item_item};
 use sona_store::NewJob;
-use tokio::sync::mpsc;
 
 use crate::Engine;
-use crate::artifact::{self, Artifact};
-use crate::catalogue::Catalogue;
+use crate::artifact::Artifact;
 use crate::dataset::{Dataset, HeldOut};
 use crate::encoder::ENCODER_NAME;
 use crate::error::{Error, Result};
 use crate::judge::{ndcg, rejection};
-use crate::options;
+use crate::registry;
 use crate::start::MODEL_NAME;
 use crate::vectors::EMBEDDINGS_NAME;
+use fit::Fitted;
 
 /// A log of fewer events is not trained on again only because it has doubled.
 const MIN_GROWN: i64 = 100;
@@ -81,15 +79,6 @@ pub(crate) struct Run {
     pub(crate) worker: String,
     pub(crate) cancelled: Arc<AtomicBool>,
     pub(crate) report: Report,
-}
-
-/// What a fit gives, before anybody has judged it.
-struct Fitted {
-    model: als::Model,
-    options: als::Options,
-    /// Only what has a weight in the fusion is trained.
-    item_item: Option<item_item::Model>,
-    embedding: Option<artifact::Embedding>,
 }
 
 impl Engine {
@@ -259,44 +248,7 @@ impl Engine {
             if self.store.set_current_model(MODEL_NAME, expected, version, now).await? {
                 return Ok(JobOutcome::Registered { version });
             }
-            // Not ours any more, or so many trainings ended meanwhile that this version was cleaned away.
-            let kept = self.store.model(MODEL_NAME, version).await?.is_some();
-            run.owned(kept && !run.cancelled.load(Ordering::Acquire))?;
-        }
-    }
-
-    /// Fits on a blocking thread; metric points are written as they come.
-    async fn fit(self: &Arc<Self>, run: &Run, data: Dataset) -> Result<(Arc<Dataset>, Fitted)> {
-        let interactions = data.interactions()?;
-        let options = job_options(&run.job, &self.options.als).for_matrix(&interactions);
-        let (points, mut measured) = mpsc::unbounded_channel();
-        let fit = Fit { points, cancelled: run.cancelled.clone(), report: run.report.clone() };
-        let engine = self.clone();
-        let work = move || -> Result<(Dataset, Fitted)> {
-            let wanted = &engine.options.fusion;
-            let model = fit.factors(&interactions, &options)?;
-            let near = item_item::Options::from(&engine.options.item_item);
-            let near = (wanted.item_item > 0.0)
-                .then(|| item_item::fit(&interactions, &near))
-                .transpose()?;
-            let options_of_embedding = (&engine.options.embedding).into();
-            let embedding = (wanted.embedding > 0.0)
-                .then(|| fit.embedding(&data, &engine.catalogue, &options_of_embedding))
-                .transpose()?;
-            let embedding = embedding.flatten();
-            Ok((data, Fitted { model, options, item_item: near, embedding }))
-        };
-        let fitting = tokio::task::spawn_blocking(work);
-        while let Some((name, step, loss)) = measured.recv().await {
-            self.write_metric(run, step, name, loss).await?;
-        }
-        let fitted = fitting.await.map_err(|panic| Error::NothingToTrain(panic.to_string()))?;
-        match fitted {
-            Err(
-                Error::Training(als::Error::Cancelled)
-                | Error::Embedding(embedding::Error::Cancelled),
-            ) => Err(Error::LostJob(run.job.job_id.clone())),
-            fitted => fitted.map(|(data, fitted)| (Arc::new(data), fitted)),
+            self.still_kept(run, MODEL_NAME, version).await?;
         }
     }
 
@@ -354,85 +306,10 @@ impl Engine {
             options: fitted.options,
             through: data.through,
         };
-        let key =
-            format!("models/{MODEL_NAME}/{}-{}.safetensors", run.job.job_id, run.job.attempts);
+        let key = registry::key(run, MODEL_NAME, "safetensors");
         let unusable = |detail| Error::Artifact { key: key.clone(), detail };
         let bytes = artifact.encode().map_err(unusable)?;
-        let new = NewModelVersion {
-            model_name: MODEL_NAME.to_owned(),
-            blob_key: key.clone(),
-            size_bytes: bytes.len() as i64,
-            sha256: artifact::checksum(&bytes),
-            metadata: metadata(run, &artifact, ndcg),
-            job_id: Some(run.job.job_id.clone()),
-        };
-        self.blobs.put(&key, bytes).await?;
-        Ok(self.store.register_model(&new, self.clock.now()).await?)
-    }
-
-    /// Keeps the newest versions and the current one; files go with their versions.
-    pub(crate) async fn drop_old_versions(&self, model_name: &str) -> Result<()> {
-        let models = self.store.models(model_name).await?;
-        for old in models.iter().skip(self.options.training.keep_versions + 1) {
-            self.drop_version(old).await?;
-        }
-        Ok(())
-    }
-
-    /// Deletes a version and its file, unless it is the current one.
-    async fn drop_version(&self, model: &ModelVersion) -> Result<()> {
-        if self.store.delete_model(&model.model_name, model.version).await? {
-            self.blobs.delete(&model.blob_key).await?;
-        }
-        Ok(())
-    }
-}
-
-/// A fit that says how far it is and can be stopped.
-struct Fit {
-    /// Metric points: name, step and value.
-    points: mpsc::UnboundedSender<(&'static str, i64, f64)>,
-    cancelled: Arc<AtomicBool>,
-    report: Report,
-}
-
-impl Fit {
-    fn factors(&self, of: &Interactions, options: &als::Options) -> Result<als::Model> {
-        let sweeps = options.iterations;
-        let model = als::fit(of, options, &mut |als::Iteration { index, loss }| {
-            (self.report)(Progress::Iteration { index, of: sweeps, loss });
-            self.go_on("loss", index, loss)
-        });
-        Ok(model?)
-    }
-
-    /// `None` if nobody engaged with two titles: there is nothing that follows anything.
-    fn embedding(
-        &self,
-        data: &Dataset,
-        catalogue: &Catalogue,
-        options: &embedding::Options,
-    ) -> Result<Option<artifact::Embedding>> {
-        let (names, attributes) = data.attributes(catalogue);
-        let (sequences, epochs) = (data.sequences(), options.epochs);
-        let mut on_epoch = |embedding::Epoch { index, loss }| {
-            (self.report)(Progress::Epoch { index, of: epochs, loss });
-            self.go_on("embedding_loss", index, loss)
-        };
-        match embedding::fit(&sequences, &attributes, options, &mut on_epoch) {
-            Ok(model) => Ok(Some(artifact::Embedding { model, attributes: names })),
-            Err(embedding::Error::NoTargets) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    fn go_on(&self, name: &'static str, step: usize, loss: f64) -> ControlFlow<()> {
-        let _ = self.points.send((name, step as i64, loss));
-        if self.cancelled.load(Ordering::Acquire) {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        }
+        self.register_file(run, (MODEL_NAME, key), bytes, metadata(run, &artifact, ndcg)).await
     }
 }
 
@@ -441,11 +318,6 @@ impl Run {
     pub(crate) fn owned(&self, ours: bool) -> Result<()> {
         if ours { Ok(()) } else { Err(Error::LostJob(self.job.job_id.clone())) }
     }
-}
-
-/// The options a job was submitted with.
-fn job_options(job: &TrainingJob, fallback: &options::Als) -> options::Als {
-    serde_json::from_value(Value::Object(job.options.clone())).unwrap_or_else(|_| fallback.clone())
 }
 
 fn metadata(run: &Run, artifact: &Artifact, ndcg: f64) -> Map<String, Value> {

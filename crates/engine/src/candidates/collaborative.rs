@@ -1,11 +1,10 @@
 //! Item factors times the user's factors, folded in from the whole history.
 
 use sona_domain::Source;
+use sona_numeric::matrix;
 use sona_numeric::rows::RowSet;
-use sona_numeric::{matrix, select};
 
 use super::{Candidates, Question, scaled};
-use crate::live::shortlist::Shortlist;
 use crate::live::users::Taste;
 use crate::snapshot::Snapshot;
 
@@ -18,31 +17,18 @@ pub(crate) struct Collaborative<'q> {
 }
 
 impl<'q> Collaborative<'q> {
-    /// The best titles of the model. All are scored once for a user; until the user, the model or the catalogue changes,
-    /// later requests are answered from what is kept of that.
+    /// The best titles of the model.
     pub(crate) fn new(question: &Question<'q>) -> Self {
         let Question { snapshot, taste, .. } = *question;
-        let best = if taste.vector.is_empty() { Vec::new() } else { best(question) };
+        let score = |scores: &mut Vec<f32>| snapshot.score(&taste.vector, scores);
+        let best = if taste.vector.is_empty() {
+            Vec::new()
+        } else {
+            question.best_of_all(&taste.by_factors, 0, 0.0, score)
+        };
         let scale = best.first().map_or(0.0, |(_, score)| score.recip());
         Self { snapshot, taste, best, scale }
     }
-}
-
-fn best(question: &Question<'_>) -> Vec<(u32, f32)> {
-    let Question { snapshot, taste, view, allowed, limit, .. } = *question;
-    let revision = (view.revision(), 0);
-    let kept = taste.by_factors.get();
-    if let Some(best) = kept.and_then(|kept| kept.within(revision, allowed, limit)) {
-        return best;
-    }
-    let mut scores = Vec::new();
-    snapshot.score(&taste.vector, &mut scores);
-    let best = select::top_k(&scores, allowed, limit, 0.0);
-    if !question.narrowed {
-        let is_all = best.len() < limit;
-        taste.by_factors.keep(Shortlist::new(revision, best.clone(), is_all));
-    }
-    best
 }
 
 impl Candidates for Collaborative<'_> {

@@ -2,10 +2,8 @@
 
 use sona_domain::Source;
 use sona_numeric::rows::RowSet;
-use sona_numeric::select;
 
 use super::{Candidates, Question};
-use crate::live::shortlist::Shortlist;
 use crate::snapshot::embedding::Placed;
 
 /// The embedding source for one request.
@@ -18,8 +16,7 @@ pub(crate) struct Embedding<'q> {
 }
 
 impl<'q> Embedding<'q> {
-    /// The best titles. All are scored once for a user; until the user, the model or the catalogue changes, later requests
-    /// are answered from what is kept of that.
+    /// The most probable titles.
     pub(crate) fn new(question: &Question<'q>) -> Self {
         let Question { snapshot, taste, embedding, .. } = *question;
         let absent = match (snapshot.version(), embedding, taste.recent.is_empty()) {
@@ -32,7 +29,9 @@ impl<'q> Embedding<'q> {
         let Some((placed, user)) = embedding.zip(user) else {
             return Self { placed: None, user: Vec::new(), best: Vec::new(), absent };
         };
-        let best = best(question, placed, &user);
+        let score = |logits: &mut Vec<f32>| placed.vectors.logits(&user, logits);
+        let best =
+            question.best_of_all(&taste.by_embedding, placed.revision, f32::NEG_INFINITY, score);
         Self { placed: Some(placed), user, best, absent }
     }
 
@@ -41,23 +40,6 @@ impl<'q> Embedding<'q> {
         let highest = self.best.first().map_or(f32::INFINITY, |(_, highest)| *highest);
         (logit - highest).exp().clamp(0.0, 1.0)
     }
-}
-
-fn best(question: &Question<'_>, placed: &Placed, user: &[f32]) -> Vec<(u32, f32)> {
-    let Question { taste, view, allowed, limit, .. } = *question;
-    let revision = (view.revision(), placed.revision);
-    let kept = taste.by_embedding.get();
-    if let Some(best) = kept.and_then(|kept| kept.within(revision, allowed, limit)) {
-        return best;
-    }
-    let mut logits = Vec::new();
-    placed.vectors.logits(user, &mut logits);
-    let best = select::top_k(&logits, allowed, limit, f32::NEG_INFINITY);
-    if !question.narrowed {
-        let is_all = best.len() < limit;
-        taste.by_embedding.keep(Shortlist::new(revision, best.clone(), is_all));
-    }
-    best
 }
 
 impl Candidates for Embedding<'_> {

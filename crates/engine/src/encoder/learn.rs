@@ -5,15 +5,14 @@ use std::sync::atomic::Ordering;
 
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
-use sona_domain::model::NewModelVersion;
 use sona_domain::{ContentId, JobId, JobOutcome, JobState, ModelVersion};
 use sona_encoder::learn::{Learned, Options, Report, Targets, learn};
 use sona_numeric::Matrix;
 
 use super::{ENCODER_NAME, text_of};
 use crate::Engine;
-use crate::artifact;
 use crate::error::{Error, Result};
+use crate::registry;
 use crate::start::MODEL_NAME;
 use crate::train::{MIN_PAUSE, Progress, Run};
 
@@ -153,17 +152,9 @@ impl Engine {
         entries: usize,
         collaborative_version: Option<i64>,
     ) -> Result<ModelVersion> {
-        let key = format!("models/{ENCODER_NAME}/{}-{}.onnx", run.job.job_id, run.job.attempts);
-        let new = NewModelVersion {
-            model_name: ENCODER_NAME.to_owned(),
-            blob_key: key.clone(),
-            size_bytes: learned.model.len() as i64,
-            sha256: artifact::checksum(&learned.model),
-            metadata: metadata(&learned.report, entries, collaborative_version),
-            job_id: Some(run.job.job_id.clone()),
-        };
-        self.blobs.put(&key, learned.model.into()).await?;
-        Ok(self.store.register_model(&new, self.clock.now()).await?)
+        let key = registry::key(run, ENCODER_NAME, "onnx");
+        let metadata = metadata(&learned.report, entries, collaborative_version);
+        self.register_file(run, (ENCODER_NAME, key), learned.model.into(), metadata).await
     }
 
     /// Makes `model` the current encoder, also if another one became so meanwhile: the later job has seen more.
@@ -174,8 +165,7 @@ impl Engine {
             if self.store.set_current_model(ENCODER_NAME, expected, model.version, now).await? {
                 return Ok(());
             }
-            let kept = self.store.model(ENCODER_NAME, model.version).await?.is_some();
-            run.owned(kept && !run.cancelled.load(Ordering::Acquire))?;
+            self.still_kept(run, ENCODER_NAME, model.version).await?;
         }
     }
 }

@@ -106,13 +106,7 @@ impl Followed {
             let content = view.get(row);
             (row, content.map_or_else(Vec::new, |content| self.vocabulary.numbers_of(content)))
         });
-        let changed = of_rows.filter(|(row, attributes)| {
-            let mut sorted = attributes.clone();
-            sorted.sort_unstable();
-            sorted.dedup();
-            near.attributes().of(*row) != sorted
-        });
-        changed.collect()
+        of_rows.filter(|(row, attributes)| near.attributes().of(*row) != attributes).collect()
     }
 }
 

@@ -138,9 +138,9 @@ impl Engine {
             let Some(last) = page.last() else { break };
             last.entity.id().clone_into(&mut after);
             for Embedding { entity, vector, source_digest } in page {
-                if let Entity::Content(id) = entity
-                    && let [row] = self.catalogue.rows_of([&id])[..]
-                {
+                let Entity::Content(id) = entity else { continue };
+                // One that the catalogue has not met yet is looked at once it does.
+                if let Some(row) = self.catalogue.row(&id) {
                     vectors.put(row, &vector, source_digest);
                 }
             }
