@@ -28,7 +28,7 @@ BATCH = 5_000
 CONNECTIONS = "8"
 # What no other source may say when only the model is asked.
 ONLY_COLLABORATIVE = {
-    f"SONA_FUSION_{source}": "0" for source in ("SEQUENCE", "TRENDING", "POPULAR", "CONTEXT")
+    f"SONA_FUSION_{source}": "0" for source in ("SEQUENCE", "ATTRIBUTES", "TRENDING", "POPULAR", "CONTEXT")
 }
 
 

@@ -89,6 +89,24 @@ pub enum RecommendationType {
     Hybrid,
 }
 
+impl RecommendationType {
+    /// The wire name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Collaborative => Source::Collaborative.as_str(),
+            Self::ItemItem => Source::ItemItem.as_str(),
+            Self::Sequence => Source::Sequence.as_str(),
+            Self::Attributes => Source::Attributes.as_str(),
+            Self::Embedding => Source::Embedding.as_str(),
+            Self::Trending => Source::Trending.as_str(),
+            Self::Popular => Source::Popular.as_str(),
+            Self::Context => Source::Context.as_str(),
+            Self::Content => Source::Content.as_str(),
+            Self::Hybrid => "hybrid",
+        }
+    }
+}
+
 impl From<Source> for RecommendationType {
     fn from(source: Source) -> Self {
         match source {

@@ -45,8 +45,8 @@ impl Reasons<'_> {
     /// The sentence, and the rows of the history it rests on.
     pub(crate) fn explain(&self, item: &Fused) -> (String, Vec<u32>) {
         let strongest = item.sources.first().map(|strongest| strongest.source);
-        if let (Some(Source::Attributes), Some((sentence, row))) =
-            (strongest, self.shares(item.row))
+        if strongest == Some(Source::Attributes)
+            && let Some((sentence, row)) = self.shares(item.row)
         {
             return (sentence, vec![row]);
         }

@@ -16,10 +16,10 @@ pub(crate) fn ask(
     allowed: &RowSet,
     limit: usize,
 ) -> Sparse {
-    let absent = match (taste.recent.is_empty(), near.pairs()) {
-        (true, _) => "the user has no history yet",
-        (_, 0) => "no two titles are alike by their attributes",
-        _ => "nothing unseen shares attributes with the user's latest titles",
+    let absent = if taste.recent.is_empty() {
+        "the user has no history yet"
+    } else {
+        "nothing unseen shares attributes with the user's latest titles"
     };
     Sparse::new(Source::Attributes, (allowed, limit), absent, |scores| {
         near.score(&taste.recent, counts.viewers.viewers(), scores);

@@ -10,7 +10,7 @@ use sona_domain::{ContentId, DeviceType, Recommendations, UserId, Violations};
 use sona_engine::{RecommendRequest, RequestContext};
 use utoipa::ToSchema;
 
-use crate::answer::LargeJson;
+use crate::answer::ListJson;
 use crate::app::App;
 use crate::body::JsonBody;
 use crate::error::{Problem, Result};
@@ -70,11 +70,11 @@ pub(crate) async fn recommend(
     State(app): State<Arc<App>>,
     caller: Caller,
     JsonBody(mut body): JsonBody,
-) -> Result<LargeJson<Recommendations>> {
+) -> Result<ListJson> {
     caller.settle_user(&app, &mut body)?;
     let list = app.engine.recommend(&read(&body)?).await?;
     app.metrics.list(&list);
-    Ok(LargeJson(list))
+    Ok(ListJson(list))
 }
 
 fn read(body: &Value) -> Result<RecommendRequest, Violations> {
