@@ -43,6 +43,8 @@ pub(crate) struct Config {
     pub(crate) embedding: options::Embedding,
     /// The trending source.
     pub(crate) trending: options::Trending,
+    /// The context source.
+    pub(crate) context: options::Context,
     /// ALS.
     pub(crate) als: options::Als,
     /// The content source.
@@ -155,6 +157,7 @@ impl Config {
             attributes: self.attributes.clone(),
             embedding: self.embedding.clone(),
             trending: self.trending.clone(),
+            context: self.context.clone(),
             als: self.als.clone(),
             content: self.content.clone(),
             encoder: self.encoder.clone(),

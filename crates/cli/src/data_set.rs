@@ -29,13 +29,19 @@ pub(crate) struct DataSetArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) negatives: Option<PathBuf>,
 
-    /// How lists are judged: full-ranking, last-item or sampled-negatives. By default what the data is made for.
+    /// How lists are judged: full-ranking, last-item, sampled-negatives or cold-start. By default what the data is made
+    /// for.
     #[arg(long)]
     pub(crate) protocol: Option<Protocol>,
 
-    /// Share of each user's items that is cut off for `full-ranking` where no test side is given.
+    /// Share of each user's items that is cut off for `full-ranking` where no test side is given, and of the users who
+    /// are asked under `cold-start`.
     #[arg(long, value_name = "SHARE", default_value_t = 0.15, value_parser = share)]
     pub(crate) cut: f64,
+
+    /// How many of their items are known of a user under `cold-start`.
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    pub(crate) known: usize,
 
     /// At most so many users, drawn by the seed; 0 = all.
     #[arg(long, value_name = "N", default_value_t = 0)]

@@ -1,157 +1,236 @@
-//! The circumstances of a request: on what device, in what mood.
+//! The circumstances of a request or an event: on what device, in what mood and company, at what time of day.
 
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+mod company;
+mod device;
+mod local;
+mod mood;
+mod words;
 
-use crate::violation::{Object, Violations, nearest};
+use serde_json::{Map, Value};
 
-/// What the list will be watched on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum DeviceType {
-    /// A television.
-    Tv,
-    /// A phone.
-    Mobile,
-    /// A computer.
-    Desktop,
-    /// A tablet.
-    Tablet,
-}
+use crate::time::Timestamp;
+use crate::violation::{Object, Violations};
 
-impl DeviceType {
-    const ALL: [(&str, Self); 4] = [
-        ("tv", Self::Tv),
-        ("mobile", Self::Mobile),
-        ("desktop", Self::Desktop),
-        ("tablet", Self::Tablet),
-    ];
+pub use company::Company;
+pub use device::DeviceType;
+pub use local::{TimeOfDay, Weekday, Zone};
+pub use mood::Mood;
 
-    /// Reads the wire name.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        let found = Self::ALL.into_iter().find(|(name, _)| *name == text);
-        found
-            .map(|(_, device)| device)
-            .ok_or_else(|| format!("{text:?} is not one of {}", Self::ALL.map(|d| d.0).join(", ")))
-    }
+/// Most genres a request may name.
+pub const MAX_GENRES: usize = 20;
 
-    /// How well a title of this length fits the device, 0..=1.
-    ///
-    /// Television wants at least half an hour, phones and tablets at most an hour; an unknown length is .7.
-    pub fn fit(self, runtime_minutes: Option<u32>) -> f32 {
-        match (self, runtime_minutes) {
-            (Self::Desktop, _) => 0.9,
-            (_, None) => 0.7,
-            (Self::Tv, Some(61..)) | (Self::Mobile | Self::Tablet, Some(..30)) => 1.0,
-            (Self::Tv | Self::Mobile | Self::Tablet, Some(30..=60)) => 0.8,
-            (Self::Tv | Self::Mobile | Self::Tablet, Some(_)) => 0.0,
-        }
-    }
-}
-
-/// Mood words and the genres that serve them.
-const MOODS: [(&[&str], &[&str]); 8] = [
-    (&["happy", "joyful", "cheerful"], &["comedy", "family", "animation", "animated"]),
-    (&["sad", "melancholy", "somber"], &["drama", "romance"]),
-    (&["excited", "energetic", "pumped"], &["action", "adventure", "thriller"]),
-    (&["relaxed", "calm", "peaceful"], &["documentary", "nature", "lifestyle"]),
-    (&["scared", "fearful"], &["horror", "thriller"]),
-    (&["romantic", "loving"], &["romance", "drama"]),
-    (&["curious", "intrigued"], &["documentary", "mystery", "sci-fi", "science fiction"]),
-    (&["nostalgic", "reminiscent"], &["classic", "drama"]),
-];
-
-/// A known mood word.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Mood {
-    word: &'static str,
-    genres: &'static [&'static str],
-}
-
-impl Mood {
-    /// Reads a mood word.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        let known = || MOODS.iter().flat_map(|(words, _)| words.iter().copied());
-        for (words, genres) in MOODS {
-            if let Some(word) = words.iter().find(|word| **word == text) {
-                return Ok(Self { word, genres });
-            }
-        }
-        let hint = nearest(text, known()).map(|n| format!(" (did you mean {n:?}?)"));
-        let all = known().collect::<Vec<_>>().join(", ");
-        Err(format!("{text:?} is not one of {all}{}", hint.unwrap_or_default()))
-    }
-
-    /// The word.
-    pub const fn word(&self) -> &'static str {
-        self.word
-    }
-
-    /// How well a title fits, 0..=1: 1 if it carries the mood itself, else the share of its genres that serve it.
-    pub fn fit(&self, moods: &[String], genres: &[String]) -> f32 {
-        if moods.iter().any(|mood| mood.eq_ignore_ascii_case(self.word)) {
-            return 1.0;
-        }
-        let serving = genres
-            .iter()
-            .filter(|genre| self.genres.iter().any(|g| genre.eq_ignore_ascii_case(g)))
-            .count();
-        if genres.is_empty() { 0.0 } else { serving as f32 / genres.len() as f32 }
-    }
-}
+/// Their longest name, in characters.
+const MAX_GENRE_CHARS: usize = 100;
 
 /// The circumstances of a request.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RequestContext {
     /// On what.
     pub device_type: Option<DeviceType>,
     /// In what mood.
     pub mood: Option<Mood>,
+    /// With whom.
+    pub company: Option<Company>,
+    /// When in the day, on the user's clock.
+    pub time_of_day: Option<TimeOfDay>,
+    /// On which day, on the user's calendar.
+    pub weekday: Option<Weekday>,
+    /// Where the user's clock hangs.
+    pub timezone: Option<Zone>,
+    /// Genres the user says they like, as when they sign up. They count less the more the user has done.
+    pub genres: Vec<String>,
 }
 
 impl RequestContext {
     /// Reads a context from JSON; every problem is noted under `at`.
     pub fn read(value: &Value, at: &str, problems: &mut Violations) -> Self {
         let Some(mut object) = Object::open(value, at, problems) else { return Self::default() };
-        let device_type = object.parsed("device_type", DeviceType::parse);
-        let mood = object.parsed("mood", Mood::parse);
+        let context = Self {
+            device_type: object.parsed("device_type", DeviceType::parse),
+            mood: object.parsed("mood", Mood::parse),
+            company: object.parsed("company", Company::parse),
+            time_of_day: object.parsed("time_of_day", TimeOfDay::parse),
+            weekday: object.parsed("weekday", Weekday::parse),
+            timezone: object.parsed("timezone", Zone::parse),
+            genres: object.names("genres", MAX_GENRES, MAX_GENRE_CHARS),
+        };
         object.finish();
-        Self { device_type, mood }
+        context
+    }
+
+    /// What an event's context says in the same words. It may say more, which is kept for whoever reads the log; a word
+    /// that is none of ours counts as not said.
+    pub fn of_event(context: &Map<String, Value>) -> Self {
+        fn word<T>(context: &Map<String, Value>, name: &str, parse: Parse<T>) -> Option<T> {
+            parse(context.get(name)?.as_str()?).ok()
+        }
+        Self {
+            device_type: word(context, "device_type", DeviceType::parse),
+            mood: word(context, "mood", Mood::parse),
+            company: word(context, "company", Company::parse),
+            time_of_day: word(context, "time_of_day", TimeOfDay::parse),
+            weekday: word(context, "weekday", Weekday::parse),
+            timezone: word(context, "timezone", Zone::parse),
+            genres: Vec::new(),
+        }
+    }
+
+    /// What is wrong with an event's context: our words with other values than ours.
+    pub fn problems_of_event(context: &Map<String, Value>) -> Vec<String> {
+        const OURS: [&str; 6] =
+            ["device_type", "mood", "company", "time_of_day", "weekday", "timezone"];
+        let ours = context.iter().filter(|(name, _)| OURS.contains(&name.as_str()));
+        let ours: Map<_, _> = ours.map(|(name, value)| (name.clone(), value.clone())).collect();
+        let mut problems = Violations::new();
+        Self::read(&Value::Object(ours), "", &mut problems);
+        let problems = problems.into_vec().into_iter();
+        problems.map(|v| format!("{}: {}", v.pointer.trim_start_matches('/'), v.detail)).collect()
+    }
+
+    /// The same with the time of `at` where none is said, on the user's clock or, if that is not known, on one in `zone`.
+    #[must_use]
+    pub fn at(mut self, at: Timestamp, zone: &Zone) -> Self {
+        if let Some((time, day)) = self.timezone.as_ref().unwrap_or(zone).local(at) {
+            self.time_of_day = self.time_of_day.or(Some(time));
+            self.weekday = self.weekday.or(Some(day));
+        }
+        self
     }
 
     /// True if nothing is known.
-    pub const fn is_empty(&self) -> bool {
-        self.device_type.is_none() && self.mood.is_none()
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
     }
+
+    /// What is known, value by value.
+    pub fn circumstances(&self) -> impl Iterator<Item = Circumstance> {
+        let known = [
+            self.device_type.map(Circumstance::Device),
+            self.mood.map(Circumstance::Mood),
+            self.company.map(Circumstance::Company),
+            self.time_of_day.map(Circumstance::Time),
+            self.weekday.map(|day| Circumstance::Weekend(day.is_weekend())),
+        ];
+        known.into_iter().flatten()
+    }
+}
+
+/// How one word of a context is read.
+type Parse<T> = fn(&str) -> Result<T, String>;
+
+/// One value of one circumstance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Circumstance {
+    /// On this device.
+    Device(DeviceType),
+    /// In this mood.
+    Mood(Mood),
+    /// In this company.
+    Company(Company),
+    /// At this time of day.
+    Time(TimeOfDay),
+    /// At the weekend, or on another day.
+    Weekend(bool),
+}
+
+impl Circumstance {
+    /// How many values all circumstances have together.
+    pub const COUNT: usize = Self::MOODS.1;
+
+    const DEVICES: (usize, usize) = (0, DeviceType::ALL.len());
+    const COMPANIES: (usize, usize) = after(Self::DEVICES, Company::ALL.len());
+    const TIMES: (usize, usize) = after(Self::COMPANIES, TimeOfDay::ALL.len());
+    const DAYS: (usize, usize) = after(Self::TIMES, 2);
+    const MOODS: (usize, usize) = after(Self::DAYS, Mood::KINDS);
+
+    /// A number of its own, below [`Circumstance::COUNT`].
+    pub const fn index(self) -> usize {
+        let (first, place) = match self {
+            Self::Device(device) => (Self::DEVICES.0, device as usize),
+            Self::Company(company) => (Self::COMPANIES.0, company as usize),
+            Self::Time(time) => (Self::TIMES.0, time as usize),
+            Self::Weekend(weekend) => (Self::DAYS.0, weekend as usize),
+            Self::Mood(mood) => (Self::MOODS.0, mood.kind()),
+        };
+        first + place
+    }
+
+    /// The numbers of all values of the same circumstance.
+    pub const fn alternatives(self) -> std::ops::Range<usize> {
+        let (first, end) = match self {
+            Self::Device(_) => Self::DEVICES,
+            Self::Company(_) => Self::COMPANIES,
+            Self::Time(_) => Self::TIMES,
+            Self::Weekend(_) => Self::DAYS,
+            Self::Mood(_) => Self::MOODS,
+        };
+        first..end
+    }
+}
+
+const fn after(before: (usize, usize), count: usize) -> (usize, usize) {
+    (before.1, before.1 + count)
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
+    fn full() -> Value {
+        json!({
+            "device_type": "tv", "mood": "happy", "company": "family", "time_of_day": "night",
+            "weekday": "sunday", "timezone": "Europe/Berlin", "genres": ["Comedy"]
+        })
+    }
+
     #[test]
-    fn devices_want_lengths() {
-        let fits = |device: DeviceType| {
-            [None, Some(20), Some(30), Some(60), Some(61)].map(|runtime| device.fit(runtime))
-        };
-        assert_eq!(fits(DeviceType::Tv), [0.7, 0.0, 0.8, 0.8, 1.0]);
-        assert_eq!(fits(DeviceType::Mobile), [0.7, 1.0, 0.8, 0.8, 0.0]);
-        assert_eq!(fits(DeviceType::Desktop), [0.9; 5]);
+    fn a_context_is_read_whole() {
+        let mut problems = Violations::new();
+        let context = RequestContext::read(&full(), "", &mut problems);
+        assert!(problems.is_empty() && !context.is_empty());
+        let mut indexes: Vec<_> = context.circumstances().map(Circumstance::index).collect();
+        assert!(indexes.iter().all(|index| *index < Circumstance::COUNT));
+        indexes.sort_unstable();
+        indexes.dedup();
+        assert_eq!(indexes.len(), 5);
+        for one in context.circumstances() {
+            assert!(one.alternatives().contains(&one.index()));
+        }
     }
 
     #[test]
     fn unknown_words_name_the_known_ones() {
-        assert!(Mood::parse("hapy").expect_err("unknown").contains("did you mean \"happy\"?"));
-        assert!(DeviceType::parse("fridge").expect_err("unknown").contains("tv, mobile"));
+        let said = |parsed: Result<(), String>| parsed.expect_err("unknown");
+        let hint = said(Mood::parse("hapy").map(drop));
+        assert!(hint.contains("did you mean \"happy\"?"), "{hint}");
+        assert!(said(DeviceType::parse("fridge").map(drop)).contains("tv, mobile"));
+        assert!(said(Company::parse("dog").map(drop)).contains("alone, partner, friends"));
     }
 
     #[test]
-    fn a_mood_fits_by_tag_or_by_genre() {
-        let happy = Mood::parse("happy").expect("known");
-        let words = |w: &[&str]| w.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>();
-        assert_eq!(happy.fit(&words(&["Happy"]), &[]), 1.0);
-        assert_eq!(happy.fit(&[], &words(&["Comedy", "War"])), 0.5);
-        assert_eq!(happy.fit(&[], &[]), 0.0);
+    fn an_event_may_say_more_but_not_our_words_otherwise() {
+        let Value::Object(event) = json!({"mood": "happy", "device_type": "fridge", "app": 3})
+        else {
+            unreachable!("an object")
+        };
+        let read = RequestContext::of_event(&event);
+        assert_eq!((read.mood.map(|m| m.word()), read.device_type), (Some("happy"), None));
+        let problems = RequestContext::problems_of_event(&event);
+        assert_eq!(problems.len(), 1);
+        assert!(problems[0].starts_with("device_type: \"fridge\" is not one of"), "{problems:?}");
+    }
+
+    #[test]
+    fn what_is_said_of_the_time_stands() {
+        let at = Timestamp::parse("2026-07-03T22:30:00Z").expect("a time");
+        let told = RequestContext { time_of_day: Some(TimeOfDay::Morning), ..Default::default() };
+        let told = told.at(at, &Zone::default());
+        assert_eq!(told.time_of_day, Some(TimeOfDay::Morning));
+        assert_eq!(told.weekday, Some(Weekday::Friday));
+        let zoned = RequestContext { timezone: Zone::parse("Europe/Berlin").ok(), ..told };
+        let zoned = RequestContext { time_of_day: None, weekday: None, ..zoned };
+        assert_eq!(zoned.at(at, &Zone::default()).weekday, Some(Weekday::Saturday));
     }
 }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::context::RequestContext;
 use crate::engagement::EventRules;
 use crate::id::{ContentId, EventId, UserId};
 use crate::time::Timestamp;
@@ -72,7 +73,7 @@ pub struct Event {
     pub is_rewatch: bool,
     /// True if the user said "not for me".
     pub dismissed: bool,
-    /// Circumstances, as sent.
+    /// Circumstances, as sent. What [`RequestContext::of_event`] reads teaches which titles fit them.
     pub context: Option<Map<String, Value>>,
     /// When it happened.
     pub timestamp: Timestamp,
@@ -232,6 +233,9 @@ fn read_context(object: &mut Object<'_, '_>) -> Option<Map<String, Value>> {
     let size = value.to_string().len();
     if size > MAX_CONTEXT_BYTES {
         object.problem("context", format!("at most {MAX_CONTEXT_BYTES} bytes, found {size}"));
+    }
+    for problem in RequestContext::problems_of_event(context) {
+        object.problem("context", problem);
     }
     Some(context.clone())
 }

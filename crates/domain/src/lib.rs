@@ -8,7 +8,7 @@
 //! | [`id`] | opaque identifiers of users, content and events |
 //! | [`time`] | instants and the clock that hands them out |
 //! | [`content`] | a catalogue entry: titles, genres, credits, availability |
-//! | [`context`] | the circumstances of a request |
+//! | [`context`] | the circumstances of a request or an event |
 //! | [`event`] | what a user did, and the log's cursor |
 //! | [`embedding`] | a vector, and what it stands for |
 //! | [`engagement`] | how much an event says about taste |
@@ -39,7 +39,9 @@ pub mod violation;
 
 pub use api_key::{ApiKey, ApiKeyState};
 pub use content::{Content, ContentType, Credit, RoleType};
-pub use context::{DeviceType, Mood, RequestContext};
+pub use context::{
+    Circumstance, Company, DeviceType, Mood, RequestContext, TimeOfDay, Weekday, Zone,
+};
 pub use embedding::{Embedding, EmbeddingModel, Entity, EntityType};
 pub use engagement::{Effect, EventRule, EventRules};
 pub use erasure::{Erased, Erasure, FileTraces};

@@ -11,7 +11,7 @@ pub(crate) mod sequence;
 mod sparse;
 pub(crate) mod trending;
 
-use sona_domain::{RequestContext, Source, Timestamp};
+use sona_domain::{RequestContext, Source, Timestamp, Zone};
 use sona_numeric::attribute::Near;
 use sona_numeric::rows::RowSet;
 
@@ -45,6 +45,8 @@ pub(crate) struct Question<'q> {
     pub(crate) latest: &'q [(u32, f32)],
     pub(crate) view: &'q View,
     pub(crate) context: &'q RequestContext,
+    /// Where clocks hang of which nothing else is known.
+    pub(crate) timezone: &'q Zone,
     pub(crate) vectors: &'q Vectors,
     pub(crate) content: &'q ContentBased,
     pub(crate) now: Timestamp,
@@ -70,9 +72,7 @@ impl<'q> Question<'q> {
             Source::Embedding => Box::new(Embedding::new(self)),
             Source::Trending => Box::new(Trending::new(self.trending)),
             Source::Popular => Box::new(Popular::new(counts)),
-            Source::Context => {
-                Box::new(Context::new(self.context, self.view, counts, allowed, limit))
-            }
+            Source::Context => Box::new(Context::new(self)),
             Source::Content => Box::new(content::Content::new(self)),
         }
     }

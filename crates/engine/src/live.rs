@@ -2,6 +2,7 @@
 
 pub(crate) mod attributes;
 pub(crate) mod counts;
+pub(crate) mod moments;
 pub(crate) mod shortlist;
 pub(crate) mod trending;
 pub(crate) mod users;

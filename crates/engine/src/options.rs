@@ -2,7 +2,7 @@
 //! these, so a default is written once.
 
 use serde::{Deserialize, Serialize};
-use sona_domain::{EventRules, Source};
+use sona_domain::{EventRules, Source, Zone};
 use sona_numeric::{Interactions, als, attribute, embedding, item_item, sequence};
 
 /// The engine's options.
@@ -22,6 +22,8 @@ pub struct Options {
     pub embedding: Embedding,
     /// The trending source.
     pub trending: Trending,
+    /// The context source.
+    pub context: Context,
     /// ALS.
     pub als: Als,
     /// The content source.
@@ -51,6 +53,12 @@ macro_rules! mirrors {
         }
     };
 }
+
+/// After so many events what a user said they like is half as loud.
+const NEW: f32 = 5.0;
+
+/// How much louder than other circumstances it is before the first.
+const LOUDER: f32 = 9.0;
 
 /// How sources are combined.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -96,6 +104,13 @@ impl Default for Fusion {
 }
 
 impl Fusion {
+    /// The weights for a user of whom `events` are known and who said which genres they like: that speaks loudest
+    /// before the first event and fades as there is more to go by.
+    pub(crate) fn for_newcomer(&self, events: u64) -> Self {
+        let novelty = NEW / (NEW + events as f32);
+        Self { context: self.context * (1.0 + LOUDER * novelty), ..self.clone() }
+    }
+
     /// The configured weight of one source.
     pub fn weight(&self, source: Source) -> f32 {
         match source {
@@ -276,6 +291,14 @@ impl Default for Trending {
     fn default() -> Self {
         Self { window_days: 14.0, half_life_days: 7.0, max_pairs: 1_000_000 }
     }
+}
+
+/// The context source.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Context {
+    /// Where the clocks hang of requests and events that do not name a time zone.
+    pub timezone: Zone,
 }
 
 /// The content source: titles near the user's titles by the vectors of their texts.

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use sona_domain::Source;
+use sona_domain::{RequestContext, Source};
 
-use crate::candidates::content;
+use crate::candidates::{content, context};
 use crate::catalogue::View;
 use crate::fuse::Fused;
 use crate::live::attributes::Alike;
@@ -38,7 +38,7 @@ pub(crate) struct Reasons<'a> {
     /// The user's latest titles as the sequence source weighs them.
     pub(crate) latest: &'a [(u32, f32)],
     pub(crate) window_days: f64,
-    pub(crate) mood: Option<&'static str>,
+    pub(crate) context: &'a RequestContext,
 }
 
 impl Reasons<'_> {
@@ -69,10 +69,7 @@ impl Reasons<'_> {
                 let days = self.window_days;
                 format!("Trending: {} in the last {days} days", count(viewers, "viewer"))
             }
-            Some(Source::Context) => match self.mood {
-                Some(mood) => format!("Fits the mood: {mood}"),
-                None => "Fits your device".to_owned(),
-            },
+            Some(Source::Context) => context::sentence(self.context),
             Some(Source::Content) => "Like titles you watched".to_owned(),
             Some(Source::Popular) => {
                 let viewers = self.counts.viewers.of(item.row);

@@ -1,5 +1,7 @@
 //! What should this user see next: gate, candidates, fusion, a second look at the gate, reasons.
 
+use std::borrow::Cow;
+
 use sona_domain::{
     ContentId, Recommendation, RecommendationType, Recommendations, Source, Timestamp, UserId,
 };
@@ -12,6 +14,7 @@ use crate::error::Result;
 use crate::fuse::{Ensemble, Fused};
 use crate::gate;
 use crate::live::users::User;
+use crate::options::Fusion;
 use crate::reasons::Reasons;
 use crate::snapshot::embedding::Embedding;
 
@@ -74,6 +77,7 @@ impl Engine {
             latest: &latest,
             view: &view,
             context: &request.context,
+            timezone: &self.options.context.timezone,
             vectors: &vectors,
             content: &self.options.content,
             now,
@@ -81,7 +85,8 @@ impl Engine {
             narrowed: !excluded.is_empty(),
             limit: self.options.fusion.candidates_per_source.max(limit + SPARE),
         };
-        let ensemble = Ensemble::ask(&question, &self.options.fusion, limit + SPARE);
+        let fusion = self.fusion(request, user);
+        let ensemble = Ensemble::ask(&question, &fusion, limit + SPARE);
         let reasons = Reasons {
             view: &view,
             counts: &counts,
@@ -93,7 +98,7 @@ impl Engine {
             shortlist: taste.by_factors.get(),
             latest: &latest,
             window_days: self.options.trending.window_days,
-            mood: request.context.mood.map(|mood| mood.word()),
+            context: &request.context,
         };
         let mut list = ensemble.list(limit + SPARE);
         let seen = (&*view, Some((user, &*taste)));
@@ -109,6 +114,17 @@ impl Engine {
             model_version: snapshot.version(),
             generated_at: now,
         }
+    }
+}
+
+impl Engine {
+    /// What the sources weigh for this request.
+    fn fusion(&self, request: &RecommendRequest, user: &User) -> Cow<'_, Fusion> {
+        let fusion = &self.options.fusion;
+        if request.context.genres.is_empty() {
+            return Cow::Borrowed(fusion);
+        }
+        Cow::Owned(fusion.for_newcomer(user.state().interaction_count))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 use sona_domain::event::MAX_CONTEXT_BYTES;
-use sona_domain::{ContentId, EventId, EventType, Timestamp, UserId};
+use sona_domain::{ContentId, EventId, EventType, RequestContext, Timestamp, UserId};
 
 use crate::field::Field;
 use crate::options::TimeUnit;
@@ -121,5 +121,10 @@ fn context(text: &str) -> Result<Map<String, Value>, String> {
     if text.len() > MAX_CONTEXT_BYTES {
         return Err(format!("at most {MAX_CONTEXT_BYTES} bytes, found {}", text.len()));
     }
-    serde_json::from_str(text).map_err(|error| format!("expected a JSON object: {error}"))
+    let context =
+        serde_json::from_str(text).map_err(|error| format!("expected a JSON object: {error}"))?;
+    match RequestContext::problems_of_event(&context).into_iter().next() {
+        Some(problem) => Err(problem),
+        None => Ok(context),
+    }
 }

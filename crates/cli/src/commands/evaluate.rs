@@ -29,6 +29,8 @@ Protocols:
   full-ranking       a given test side, or a random share of each user's items, among all items
                      that are not in the user's training rows
   sampled-negatives  each given test pair, among the items given with it
+  cold-start         users nobody was fitted on: after their first --known items the next one, among
+                     all they have not had
 
 Examples:
   sona evaluate --data ratings.csv
@@ -74,6 +76,7 @@ pub(crate) fn run(config: &Config, args: &Args) -> anyhow::Result<Exit> {
             protocol,
             rows: if args.validation { Rows::Validation } else { Rows::Test },
             cut: args.data.cut,
+            known: args.data.known,
             sample: args.data.users,
             seed: args.data.seed,
         },
@@ -160,7 +163,7 @@ fn shown(protocol: Protocol) -> &'static [(&'static str, bool)] {
         Protocol::FullRanking => {
             &[("recall@20", true), ("ndcg@20", true), ("recall@50", false), ("hr@10", false)]
         }
-        Protocol::LastItem => &[
+        Protocol::LastItem | Protocol::ColdStart => &[
             ("hr@10", true),
             ("ndcg@10", true),
             ("hr@20", false),

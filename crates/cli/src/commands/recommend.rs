@@ -1,6 +1,9 @@
 //! `sona recommend`
 
-use sona_domain::{ContentId, DeviceType, Mood, Recommendations, RequestContext, UserId};
+use sona_domain::{
+    Company, ContentId, DeviceType, Mood, Recommendations, RequestContext, TimeOfDay, UserId,
+    Weekday, Zone,
+};
 use sona_engine::RecommendRequest;
 
 use crate::config::Config;
@@ -12,7 +15,7 @@ use crate::wiring;
 
 Examples:
   sona recommend 42
-  sona recommend 42 --limit 5 --mood happy --device tv
+  sona recommend 42 --limit 5 --mood happy --device tv --company family --timezone Europe/Berlin
   sona recommend 42 --exclude 0468569 --exclude 1375666 --json")]
 pub(crate) struct Args {
     /// For whom.
@@ -29,6 +32,21 @@ pub(crate) struct Args {
     /// In what mood, such as happy, sad, excited, relaxed, scared, romantic, curious or nostalgic.
     #[arg(long, value_parser = Mood::parse)]
     mood: Option<Mood>,
+    /// With whom: alone, partner, friends, family or kids.
+    #[arg(long, value_parser = Company::parse)]
+    company: Option<Company>,
+    /// When in the day: morning, afternoon, evening or night.
+    #[arg(long, value_parser = TimeOfDay::parse)]
+    time_of_day: Option<TimeOfDay>,
+    /// On which day, such as saturday.
+    #[arg(long, value_parser = Weekday::parse)]
+    weekday: Option<Weekday>,
+    /// Where the user's clock hangs, such as Europe/Berlin: tells time of day and weekday.
+    #[arg(long, value_parser = Zone::parse)]
+    timezone: Option<Zone>,
+    /// A genre the user says they like; may be given more than once.
+    #[arg(long)]
+    genre: Vec<String>,
     /// Print JSON, as the API answers.
     #[arg(long)]
     json: bool,
@@ -40,7 +58,15 @@ pub(crate) async fn run(config: &Config, args: &Args) -> anyhow::Result<Exit> {
         user_id: args.user_id.clone(),
         limit: args.limit.into(),
         exclude: args.exclude.clone(),
-        context: RequestContext { device_type: args.device, mood: args.mood },
+        context: RequestContext {
+            device_type: args.device,
+            mood: args.mood,
+            company: args.company,
+            time_of_day: args.time_of_day,
+            weekday: args.weekday,
+            timezone: args.timezone.clone(),
+            genres: args.genre.clone(),
+        },
     };
     let answer = engine.recommend(&request).await?;
     if args.json {

@@ -60,6 +60,7 @@ pub(crate) fn run(config: &Config, args: &Args) -> anyhow::Result<Exit> {
             protocol,
             rows: Rows::Validation,
             cut: args.data.cut,
+            known: args.data.known,
             sample: args.data.users,
             seed: args.data.seed,
         },

@@ -17,6 +17,7 @@ use crate::candidates::{Candidates, Question};
 use crate::catalogue::View;
 use crate::history::Liked;
 use crate::live::counts::Counts;
+use crate::live::moments::Circumstances;
 use crate::live::trending::{Trending, ViewerKey};
 use crate::live::users::Taste;
 use crate::options::Options;
@@ -141,6 +142,7 @@ impl Fitted {
             latest: &latest,
             view: &View::default(),
             context: &RequestContext::default(),
+            timezone: &self.options.context.timezone,
             vectors: &Vectors::default(),
             content: &self.options.content,
             now: case.at,
@@ -186,7 +188,8 @@ impl Timeline<'_> {
         let from = self.next.unwrap_or(0).min(until);
         for entry in &self.log[from..until] {
             // Entries older than the window are refused by what they are added to.
-            self.trending.add(entry.item, entry.viewer, entry.at, now);
+            let untold = (entry.at, Circumstances::default());
+            self.trending.add(entry.item, entry.viewer, untold, now);
         }
         self.next = Some(until);
         self.trending.expire(now);

@@ -20,11 +20,16 @@ pub enum Protocol {
     LastItem,
     /// Given test pairs, each ranked among given items.
     SampledNegatives,
+    /// Users nobody was fitted on, each asked after their first few items for the one that came next, ranked among all
+    /// items they have not had (strong generalisation: Liang et al., *Variational autoencoders for collaborative
+    /// filtering*, 2018).
+    ColdStart,
 }
 
 impl Protocol {
     /// All protocols.
-    pub const ALL: [Self; 3] = [Self::FullRanking, Self::LastItem, Self::SampledNegatives];
+    pub const ALL: [Self; 4] =
+        [Self::FullRanking, Self::LastItem, Self::SampledNegatives, Self::ColdStart];
 
     /// Its name.
     pub const fn as_str(self) -> &'static str {
@@ -32,6 +37,7 @@ impl Protocol {
             Self::FullRanking => "full-ranking",
             Self::LastItem => "last-item",
             Self::SampledNegatives => "sampled-negatives",
+            Self::ColdStart => "cold-start",
         }
     }
 
@@ -39,7 +45,7 @@ impl Protocol {
     pub const fn main_metric(self) -> &'static str {
         match self {
             Self::FullRanking => "ndcg@20",
-            Self::LastItem | Self::SampledNegatives => "ndcg@10",
+            Self::LastItem | Self::SampledNegatives | Self::ColdStart => "ndcg@10",
         }
     }
 }
@@ -77,8 +83,11 @@ pub struct SplitOptions {
     pub protocol: Protocol,
     /// Test or validation rows.
     pub rows: Rows,
-    /// Share of each user's items that is cut off where the protocol needs a cut and none is given, in 0..1.
+    /// Share of each user's items (or of the users) that is cut off where the protocol needs a cut and none is given, in
+    /// 0..1.
     pub cut: f64,
+    /// How many of their items are known of a user under [`Protocol::ColdStart`].
+    pub known: usize,
     /// At most so many users, drawn by the seed; 0 = all.
     pub sample: usize,
     /// Decides the cut and the sample.
@@ -123,6 +132,7 @@ impl Split {
             Protocol::SampledNegatives if options.rows == Rows::Test => trials(data)?,
             // Negatives are given for test pairs only; validation is the same question on training rows.
             Protocol::SampledNegatives => last_item(data, Rows::Test),
+            Protocol::ColdStart => cold_start(data, options),
         };
         if split.cases.is_empty() {
             let least = "every user has too few items";
@@ -162,6 +172,39 @@ fn last_item(data: &Data, rows: Rows) -> Split {
                 user: user as u32,
                 history: known[..known.len() - 1].to_vec(),
                 targets: vec![target.item],
+                only: None,
+                at: target.at,
+            });
+        }
+    }
+    split
+}
+
+/// A share of the users is asked for; for validation another one, and the first is left out altogether.
+fn cold_start(data: &Data, options: &SplitOptions) -> Split {
+    let share = (options.cut * f64::from(CUT_BUCKETS)).round() as u64;
+    let from = if options.rows == Rows::Test { 0 } else { share };
+    let known = options.known;
+    let mut split = Split {
+        fit: Vec::with_capacity(data.train.len()),
+        cases: Vec::new(),
+        rule: format!(
+            "users of whom the first 8 bytes of SHA-256(\"{}:user:cold\") mod {CUT_BUCKETS} are in {from}..{} are \
+             not fitted on; their first {known} items are known and the next one is the target",
+            options.seed,
+            from + share
+        ),
+    };
+    for (user, all) in data.train.iter().enumerate() {
+        let place = bucket(options.seed, &data.users[user], "cold") % u64::from(CUT_BUCKETS);
+        split.fit.push(if place < from + share { Vec::new() } else { all.clone() });
+        let asked = (from..from + share).contains(&place);
+        if let (true, Some(target)) = (asked, all.get(known)) {
+            let (history, targets) = (all[..known].to_vec(), vec![target.item]);
+            split.cases.push(Case {
+                user: user as u32,
+                history,
+                targets,
                 only: None,
                 at: target.at,
             });
@@ -271,7 +314,7 @@ mod tests {
     }
 
     fn options(protocol: Protocol, rows: Rows) -> SplitOptions {
-        SplitOptions { protocol, rows, cut: 0.15, sample: 0, seed: 1 }
+        SplitOptions { protocol, rows, cut: 0.15, known: 2, sample: 0, seed: 1 }
     }
 
     fn names(data: &Data, engagements: &[Engagement]) -> String {
@@ -298,6 +341,24 @@ mod tests {
         assert_eq!(validation.cases.len(), 1);
         assert_eq!(names(&data, &validation.fit[0]), "ab");
         assert_eq!(target(&validation.cases[0]), "d");
+    }
+
+    #[test]
+    fn users_who_are_asked_cold_are_not_fitted_on() {
+        let users = vec![&["a", "b", "c", "d"][..]; 200];
+        let data = data(&users);
+        let test = Split::new(&data, &options(Protocol::ColdStart, Rows::Test)).unwrap();
+        let validation =
+            Split::new(&data, &options(Protocol::ColdStart, Rows::Validation)).unwrap();
+        assert!((15..50).contains(&test.cases.len()), "{} of 200 at 15 %", test.cases.len());
+        let asked = |split: &Split| split.cases.iter().map(|c| c.user).collect::<Vec<_>>();
+        for case in test.cases.iter().chain(&validation.cases) {
+            assert_eq!(names(&data, &case.history), "ab");
+            assert_eq!(data.items[case.targets[0] as usize], "c");
+            assert!(validation.fit[case.user as usize].is_empty());
+        }
+        assert!(asked(&test).iter().all(|user| test.fit[*user as usize].is_empty()));
+        assert!(asked(&test).iter().all(|user| !asked(&validation).contains(user)));
     }
 
     #[test]

@@ -4,10 +4,11 @@ use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashSet};
 
 use sha2::{Digest, Sha256};
-use sona_domain::{Content, Cursor, Event, LoggedEvent, Timestamp, UserId};
+use sona_domain::{Content, Cursor, Event, LoggedEvent, Timestamp, UserId, Zone};
 use sona_numeric::sequence::{self, Popularity, Transitions};
 
 use crate::history::History;
+use crate::live::moments::Circumstances;
 use crate::live::trending::{Trending, ViewerKey};
 use crate::options::Options;
 
@@ -28,6 +29,7 @@ pub(crate) struct Counts {
     /// Events up to here were counted by whole sequences, later ones as they came.
     pub(crate) trained_through: Cursor,
     sequence: sequence::Options,
+    timezone: Zone,
     /// Most viewers first, then the owner's popularity, then the newest, then the row.
     order: BTreeSet<PopularPlace>,
     places: Vec<Option<PopularPlace>>,
@@ -53,6 +55,7 @@ impl Counts {
             trained_through,
             trending: Trending::new(&options.trending, now),
             sequence,
+            timezone: options.context.timezone.clone(),
             order: BTreeSet::new(),
             places: Vec::new(),
         }
@@ -86,7 +89,9 @@ impl Counts {
 
     /// Takes an engagement into the trending titles.
     pub(crate) fn trend(&mut self, row: u32, event: &Event, now: Timestamp) {
-        self.trending.add(row, viewer_key(&event.user_id), event.timestamp, now);
+        let circumstances = Circumstances::of(event, &self.timezone);
+        let viewer = viewer_key(&event.user_id);
+        self.trending.add(row, viewer, (event.timestamp, circumstances), now);
     }
 
     /// Lists a title among the popular ones where its counts put it, or takes it off the list.

@@ -9,6 +9,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use sona_domain::Timestamp;
 
+use crate::live::moments::{Circumstances, Moments};
 use crate::options;
 
 /// The origin moves when an event lies more than this many half lives from it.
@@ -24,12 +25,13 @@ pub(crate) struct Trending {
     half_life_seconds: f64,
     max_pairs: usize,
     origin: Timestamp,
-    latest: HashMap<(u32, ViewerKey), Timestamp>,
+    latest: HashMap<(u32, ViewerKey), (Timestamp, Circumstances)>,
     by_age: BTreeSet<(Timestamp, u32, ViewerKey)>,
     /// By row.
     titles: Vec<Title>,
     /// Best last; the score's bits order like the score because scores are positive.
     order: BTreeSet<(u64, std::cmp::Reverse<u32>)>,
+    moments: Moments,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -50,11 +52,19 @@ impl Trending {
             by_age: BTreeSet::new(),
             titles: Vec::new(),
             order: BTreeSet::new(),
+            moments: Moments::default(),
         }
     }
 
-    /// `viewer` engaged with the title of `row` at `at`. Taking the same event in twice changes nothing.
-    pub(crate) fn add(&mut self, row: u32, viewer: ViewerKey, at: Timestamp, now: Timestamp) {
+    /// `viewer` engaged with the title of `row` at that time and in those circumstances. Taking the same event in twice
+    /// changes nothing.
+    pub(crate) fn add(
+        &mut self,
+        row: u32,
+        viewer: ViewerKey,
+        (at, circumstances): (Timestamp, Circumstances),
+        now: Timestamp,
+    ) {
         if now.seconds_since(at) >= self.window_seconds {
             return;
         }
@@ -63,11 +73,12 @@ impl Trending {
             self.move_origin(now);
         }
         match self.latest.get(&(row, viewer)).copied() {
-            Some(before) if before >= at => return,
-            Some(before) => self.take_out(row, viewer, before),
+            Some((before, _)) if before >= at => return,
+            Some((before, _)) => self.take_out(row, viewer, before),
             None => {}
         }
-        self.latest.insert((row, viewer), at);
+        self.latest.insert((row, viewer), (at, circumstances));
+        self.moments.add(row, circumstances);
         self.by_age.insert((at, row, viewer));
         let gain = self.relative(at);
         self.change(row, |title| {
@@ -102,7 +113,7 @@ impl Trending {
             .latest
             .iter()
             .filter(|((_, viewer), _)| viewers.contains(viewer))
-            .map(|((row, viewer), at)| (*row, *viewer, *at))
+            .map(|((row, viewer), (at, _))| (*row, *viewer, *at))
             .collect();
         for (row, viewer, at) in theirs {
             self.take_out(row, viewer, at);
@@ -113,7 +124,7 @@ impl Trending {
     pub(crate) fn forget_at(&mut self, viewer: ViewerKey, rows: &HashSet<u32>) -> u64 {
         let mut counted = 0;
         for row in rows {
-            if let Some(at) = self.latest.get(&(*row, viewer)).copied() {
+            if let Some((at, _)) = self.latest.get(&(*row, viewer)).copied() {
                 self.take_out(*row, viewer, at);
                 counted += 1;
             }
@@ -141,12 +152,19 @@ impl Trending {
         self.titles.get(row as usize).map_or(0, |title| title.viewers)
     }
 
+    /// In which circumstances titles are watched, by the latest engagement of every viewer in the window.
+    pub(crate) fn moments(&self) -> &Moments {
+        &self.moments
+    }
+
     fn relative(&self, at: Timestamp) -> f64 {
         (at.seconds_since(self.origin) / self.half_life_seconds).exp2()
     }
 
     fn take_out(&mut self, row: u32, viewer: ViewerKey, at: Timestamp) {
-        self.latest.remove(&(row, viewer));
+        if let Some((_, circumstances)) = self.latest.remove(&(row, viewer)) {
+            self.moments.take_out(row, circumstances);
+        }
         self.by_age.remove(&(at, row, viewer));
         let loss = self.relative(at);
         self.change(row, |title| {
@@ -194,6 +212,10 @@ mod tests {
         Timestamp::from_seconds((day * DAY as f64) as i64)
     }
 
+    fn plain(at: Timestamp) -> (Timestamp, Circumstances) {
+        (at, Circumstances::default())
+    }
+
     fn trending() -> Trending {
         Trending::new(&options::Trending::default(), at(0.0))
     }
@@ -202,9 +224,9 @@ mod tests {
     fn a_viewer_counts_once_and_recent_viewers_count_more() {
         let mut t = trending();
         for _ in 0..5 {
-            t.add(1, 100, at(1.0), at(8.0));
+            t.add(1, 100, plain(at(1.0)), at(8.0));
         }
-        t.add(2, 200, at(8.0), at(8.0));
+        t.add(2, 200, plain(at(8.0)), at(8.0));
         assert_eq!((t.viewers(1), t.viewers(2)), (1, 1));
         assert_eq!(t.best().collect::<Vec<_>>(), [2, 1]);
         assert!((t.score(1) / t.highest() - 0.5).abs() < 1e-6, "seven days are one half life");
@@ -213,8 +235,8 @@ mod tests {
     #[test]
     fn what_leaves_the_window_is_gone() {
         let mut t = trending();
-        t.add(1, 100, at(1.0), at(1.0));
-        t.add(2, 100, at(9.0), at(9.0));
+        t.add(1, 100, plain(at(1.0)), at(1.0));
+        t.add(2, 100, plain(at(9.0)), at(9.0));
         assert!(!t.is_stale(at(14.9)));
         assert!(t.is_stale(at(15.0)));
         t.expire(at(15.0));
@@ -228,7 +250,7 @@ mod tests {
         let mut t = trending();
         for day in 0..5000_i32 {
             let now = at(f64::from(day));
-            t.add(day as u32 % 7, day as u64, now, now);
+            t.add(day as u32 % 7, day as u64, plain(now), now);
             t.expire(now);
         }
         assert!((0..7).all(|row| t.score(row).is_finite() && t.score(row) > 0.0));
@@ -241,8 +263,8 @@ mod tests {
             &options::Trending { half_life_days: 1.0, ..options::Trending::default() },
             at(5000.0),
         );
-        t.add(1, 100, at(1.0), at(2.0));
-        t.add(2, 100, at(2.0), at(2.0));
+        t.add(1, 100, plain(at(1.0)), at(2.0));
+        t.add(2, 100, plain(at(2.0)), at(2.0));
         assert_eq!(t.best().collect::<Vec<_>>(), [2, 1]);
         assert!((t.score(1) / t.highest() - 0.5).abs() < 1e-6);
     }
@@ -253,21 +275,21 @@ mod tests {
             &options::Trending { max_pairs: 2, ..options::Trending::default() },
             at(0.0),
         );
-        t.add(1, 100, at(2.0), at(3.0));
-        t.add(2, 100, at(1.0), at(3.0));
-        t.add(3, 100, at(3.0), at(3.0));
+        t.add(1, 100, plain(at(2.0)), at(3.0));
+        t.add(2, 100, plain(at(1.0)), at(3.0));
+        t.add(3, 100, plain(at(3.0)), at(3.0));
         assert_eq!(t.best().collect::<Vec<_>>(), [3, 1]);
-        t.add(1, 100, at(4.0), at(4.0));
+        t.add(1, 100, plain(at(4.0)), at(4.0));
         assert_eq!(t.best().collect::<Vec<_>>(), [1, 3], "seen again is no more than before");
-        t.add(1, 200, at(4.0), at(4.0));
+        t.add(1, 200, plain(at(4.0)), at(4.0));
         assert_eq!((t.best().collect::<Vec<_>>(), t.viewers(1)), (vec![1], 2));
     }
 
     #[test]
     fn a_forgotten_viewer_leaves_no_trace() {
         let mut t = trending();
-        t.add(1, 100, at(1.0), at(1.0));
-        t.add(1, 200, at(1.0), at(1.0));
+        t.add(1, 100, plain(at(1.0)), at(1.0));
+        t.add(1, 200, plain(at(1.0)), at(1.0));
         assert_eq!(t.forget_at(100, &HashSet::from([1, 2])), 1);
         assert_eq!((t.viewers(1), t.forget_at(100, &HashSet::from([1, 2]))), (1, 0));
         t.forget(&HashSet::from([200, 300]));

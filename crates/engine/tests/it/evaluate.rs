@@ -28,7 +28,7 @@ fn ring(timed: bool) -> Data {
 }
 
 fn split(protocol: Protocol) -> SplitOptions {
-    SplitOptions { protocol, rows: Rows::Test, cut: 0.2, sample: 0, seed: 1 }
+    SplitOptions { protocol, rows: Rows::Test, cut: 0.2, known: 2, sample: 0, seed: 1 }
 }
 
 fn options(data: &Data, protocol: Protocol) -> Options {

@@ -113,6 +113,7 @@ async fn exclusions_and_context_are_heard() {
         context: RequestContext {
             mood: mood.map(|mood| Mood::parse(mood).expect("known")),
             device_type: None,
+            ..RequestContext::default()
         },
     };
     let plain = world.engine.recommend(&ask(&[], None)).await.expect("a list");

@@ -1,6 +1,7 @@
 //! The engine through its public face, on both databases where it matters.
 
 mod attributes;
+mod circumstances;
 mod content_based;
 mod embedding;
 mod encoder;

@@ -6,7 +6,9 @@ use axum::extract::State;
 use serde::Deserialize;
 use serde_json::Value;
 use sona_domain::violation::Object;
-use sona_domain::{ContentId, DeviceType, Recommendations, UserId, Violations};
+use sona_domain::{
+    Company, ContentId, DeviceType, Recommendations, TimeOfDay, UserId, Violations, Weekday,
+};
 use sona_engine::{RecommendRequest, RequestContext};
 use utoipa::ToSchema;
 
@@ -51,6 +53,18 @@ pub(crate) struct Context {
     /// A mood word: happy, sad, excited, relaxed, scared, romantic, curious, nostalgic, or a synonym.
     #[schema(example = "curious")]
     mood: Option<String>,
+    /// Who watches along.
+    company: Option<Company>,
+    /// When in the day, on the user's clock.
+    time_of_day: Option<TimeOfDay>,
+    /// On which day, on the user's calendar.
+    weekday: Option<Weekday>,
+    /// Where the user's clock hangs, by its name in the IANA database: tells the time of day and the weekday.
+    #[schema(example = "Europe/Berlin")]
+    timezone: Option<String>,
+    /// Genres the user says they like, as when they sign up; they count less the more the user has done.
+    #[schema(max_items = 20)]
+    genres: Option<Vec<String>>,
 }
 
 /// Recommend titles to a user

@@ -64,7 +64,9 @@ async fn excluded_titles_stay_out_and_unknown_ones_are_ignored() {
 #[tokio::test]
 async fn the_context_takes_part() {
     let server = checkerboard(Backend::Sqlite).await;
-    let context = json!({"device_type": "tv", "mood": "happy"});
+    let context = json!({
+        "device_type": "tv", "mood": "happy", "company": "family", "timezone": "Europe/Berlin"
+    });
     let (status, body) = server.post(URL, &json!({"user_id": "new", "context": context})).await;
     assert_eq!(status, 200);
     let sources = body["sources"].as_array().expect("sources");
@@ -77,7 +79,10 @@ async fn all_problems_at_once() {
     let server = checkerboard(Backend::Sqlite).await;
     let body = json!({
         "limit": 101, "exclude": ["title-1", 7, ""], "user": "user-1",
-        "context": {"device_type": "fridge", "mood": "hapy", "weather": "rain"}
+        "context": {
+            "device_type": "fridge", "mood": "hapy", "company": "dog", "time_of_day": "noon",
+            "weekday": "sun", "timezone": "Berlin", "weather": "rain"
+        }
     });
     let (status, body) = server.post(URL, &body).await;
     assert_eq!(status, 422);
