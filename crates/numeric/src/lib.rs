@@ -1,7 +1,7 @@
 //! Sona's mathematics: pure functions over dense rows and `f32` slices.
 //!
 //! What it holds: implicit-feedback matrix factorisation ([`als`]), what is near what ([`item_item`]), counts of what follows what
-//! ([`sequence`]), sets of rows ([`rows`]), selection of the best ([`select`]), ranking metrics
+//! ([`sequence`]), the nearest vectors ([`index`]), sets of rows ([`rows`]), selection of the best ([`select`]), ranking metrics
 //! ([`metrics`]) and intervals around their means ([`bootstrap`]). What it deliberately does not hold: IO, async, logging, public ids, a clock or a
 //! random source of its own. Chance enters as a seed, users and items are dense `u32` rows, and the
 //! same input gives the same bytes on the same machine, whatever the number of threads.
@@ -30,6 +30,7 @@
 
 pub mod als;
 pub mod bootstrap;
+pub mod index;
 pub mod interactions;
 pub mod item_item;
 mod kernel;
@@ -40,6 +41,7 @@ pub mod select;
 pub mod sequence;
 
 pub use als::Projection;
+pub use index::Index;
 pub use interactions::{Interactions, InteractionsError};
 pub use matrix::{Matrix, cosine, dot};
 pub use rows::RowSet;
