@@ -1,7 +1,7 @@
 //! Sona's mathematics: pure functions over dense rows and `f32` slices.
 //!
 //! What it holds: implicit-feedback matrix factorisation ([`als`]), what is near what ([`item_item`]), counts of what follows what
-//! ([`sequence`]), the nearest vectors ([`index`]), sets of rows ([`rows`]), selection of the best ([`select`]), ranking metrics
+//! ([`sequence`]), the nearest vectors ([`index`]), walks over a graph ([`walk`]), sets of rows ([`rows`]), selection of the best ([`select`]), ranking metrics
 //! ([`metrics`]) and intervals around their means ([`bootstrap`]). What it deliberately does not hold: IO, async, logging, public ids, a clock or a
 //! random source of its own. Chance enters as a seed, users and items are dense `u32` rows, and the
 //! same input gives the same bytes on the same machine, whatever the number of threads.
@@ -39,6 +39,7 @@ pub mod metrics;
 pub mod rows;
 pub mod select;
 pub mod sequence;
+pub mod walk;
 
 pub use als::Projection;
 pub use index::Index;
