@@ -13,14 +13,12 @@ import statistics
 import sys
 import tempfile
 
-import numpy as np
-
-from als_implicit import loss
-from interactions import read
+HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 def run(command):
-    """What a program printed, and its peak memory in MB."""
+    """What a program printed, and its peak memory in MB. Linux hands a child the peak of its parent at its start, so
+    this program must stay small: it reads neither matrix nor factors itself."""
     with tempfile.TemporaryFile("w+") as output:
         child = os.posix_spawnp(
             command[0], command, os.environ, file_actions=[(os.POSIX_SPAWN_DUP2, output.fileno(), 1)]
@@ -33,8 +31,7 @@ def run(command):
 
 
 def implicit(path, factors, iterations):
-    here = os.path.dirname(os.path.abspath(__file__))
-    script = os.path.join(here, "als_implicit.py")
+    script = os.path.join(HERE, "als_implicit.py")
     text, memory = run([sys.executable, script, path, str(factors), str(iterations)])
     return json.loads(text) | {"memory": memory, "passes": iterations}
 
@@ -61,9 +58,8 @@ def check(binary, path, factors, iterations):
     """Sona's printed loss beside implicit's function of the factors Sona wrote."""
     with tempfile.NamedTemporaryFile(suffix=".f32") as file:
         last = sona(binary, path, factors, iterations, 0.0, save=[file.name])
-        values = np.fromfile(file.name, "<f4").reshape(-1, factors)
-    matrix = read(path)
-    theirs = loss(matrix, values[: matrix.shape[0]].copy(), values[matrix.shape[0] :].copy())
+        script = os.path.join(HERE, "als_loss.py")
+        theirs = float(run([sys.executable, script, path, file.name, str(factors)])[0])
     print(f"  sona's loss after {iterations} passes, as it prints it {last['loss']:.6f}, by implicit's function {theirs:.6f}")
     if abs(theirs - last["loss"]) > 1e-4 * theirs:
         sys.exit("the two do not measure the same loss")

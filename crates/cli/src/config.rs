@@ -37,10 +37,18 @@ pub(crate) struct Config {
     pub(crate) item_item: options::ItemItem,
     /// The sequence source.
     pub(crate) sequence: options::Sequence,
+    /// The attributes source.
+    pub(crate) attributes: options::Attributes,
+    /// The embedding source.
+    pub(crate) embedding: options::Embedding,
     /// The trending source.
     pub(crate) trending: options::Trending,
     /// ALS.
     pub(crate) als: options::Als,
+    /// The content source.
+    pub(crate) content: options::ContentBased,
+    /// Text to vectors.
+    pub(crate) encoder: options::TextEncoder,
     /// Training jobs.
     pub(crate) training: options::Training,
     /// What is held in memory.
@@ -144,8 +152,12 @@ impl Config {
             fusion: self.fusion.clone(),
             item_item: self.item_item.clone(),
             sequence: self.sequence.clone(),
+            attributes: self.attributes.clone(),
+            embedding: self.embedding.clone(),
             trending: self.trending.clone(),
             als: self.als.clone(),
+            content: self.content.clone(),
+            encoder: self.encoder.clone(),
             training: self.training.clone(),
             live: self.live.clone(),
         })
@@ -155,6 +167,11 @@ impl Config {
     fn check(&self) -> Result<(), ConfigError> {
         let mut problems = ranges::problems(self);
         problems.extend(self.identity.problems());
+        if self.encoder.model.is_empty() != self.encoder.tokenizer.is_empty() {
+            problems.push(
+                "encoder.model and encoder.tokenizer belong together: set both or none".to_owned(),
+            );
+        }
         if let Err(ConfigError(problem)) = self.engine_options() {
             problems.push(problem);
         }

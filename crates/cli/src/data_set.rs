@@ -66,6 +66,9 @@ pub(crate) fn read(args: &DataSetArgs, rules: &EventRules) -> anyhow::Result<(Da
     });
     let event_type = EventType::new(EventType::COMPLETE).map_err(anyhow::Error::msg)?;
     let mut reading = Reading { event_type, builder: Builder::default(), rules, skipped: 0 };
+    for source in dataset.catalogue() {
+        reading.read(source, Some(Part::Train))?;
+    }
     for source in dataset.sources.iter().filter(|source| source.contents == Contents::Events) {
         reading.read(source, part(source.split, protocol, negatives.is_some()))?;
     }
@@ -121,7 +124,14 @@ impl Reading<'_> {
         while let Some(row) = rows.next() {
             let row = match row {
                 Ok(FileRow::Event(row)) => row,
-                Ok(FileRow::Content(_) | FileRow::Attributes(_)) => continue,
+                Ok(FileRow::Content(content)) => {
+                    self.builder.describe(&content);
+                    continue;
+                }
+                Ok(FileRow::Attributes(item)) => {
+                    self.builder.describe(&import::attributed(item));
+                    continue;
+                }
                 Err(rejected) => {
                     self.skip(source, &rejected)?;
                     continue;

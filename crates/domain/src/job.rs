@@ -98,7 +98,7 @@ impl JobState {
     }
 }
 
-/// What became of a completed job's model.
+/// What became of a completed job.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "outcome")]
 pub enum JobOutcome {
@@ -112,6 +112,13 @@ pub enum JobOutcome {
         /// The comparison in words.
         reason: String,
     },
+    /// The catalogue was encoded.
+    Encoded {
+        /// The text encoder.
+        encoder: String,
+        /// Titles that have its vector now.
+        titles: u64,
+    },
 }
 
 /// A training job.
@@ -119,7 +126,7 @@ pub enum JobOutcome {
 pub struct TrainingJob {
     /// Its name.
     pub job_id: JobId,
-    /// The model it trains.
+    /// The model it trains; `embeddings` is the encoding of the catalogue.
     pub model_name: String,
     /// Where it stands.
     pub state: JobState,

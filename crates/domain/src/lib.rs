@@ -10,6 +10,7 @@
 //! | [`content`] | a catalogue entry: titles, genres, credits, availability |
 //! | [`context`] | the circumstances of a request |
 //! | [`event`] | what a user did, and the log's cursor |
+//! | [`embedding`] | a vector, and what it stands for |
 //! | [`engagement`] | how much an event says about taste |
 //! | [`erasure`] | what was removed with a user |
 //! | [`profile`] | what is known of a user |
@@ -23,6 +24,7 @@
 pub mod api_key;
 pub mod content;
 pub mod context;
+pub mod embedding;
 pub mod engagement;
 pub mod erasure;
 pub mod event;
@@ -38,6 +40,7 @@ pub mod violation;
 pub use api_key::{ApiKey, ApiKeyState};
 pub use content::{Content, ContentType, Credit, RoleType};
 pub use context::{DeviceType, Mood, RequestContext};
+pub use embedding::{Embedding, EmbeddingModel, Entity, EntityType};
 pub use engagement::{Effect, EventRule, EventRules};
 pub use erasure::{Erased, Erasure, FileTraces};
 pub use event::{Cursor, Event, EventDraft, EventType, LoggedEvent};

@@ -1,5 +1,7 @@
 //! A list, its scores, its sources and its reasons.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use crate::id::{ContentId, UserId};
@@ -16,23 +18,32 @@ pub enum Source {
     ItemItem,
     /// What others engaged with around the titles the user engaged with last.
     Sequence,
+    /// Titles that share attributes with the titles the user engaged with last.
+    Attributes,
+    /// What comes next by a small embedding, trained on what follows what and on what titles are.
+    Embedding,
     /// Distinct viewers in the last days, recent ones counting more.
     Trending,
     /// Distinct viewers of all time.
     Popular,
     /// Titles that fit the device and mood of the request.
     Context,
+    /// Titles whose texts are like those of the user's titles.
+    Content,
 }
 
 impl Source {
     /// All sources, in listing order.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 9] = [
         Self::Collaborative,
         Self::ItemItem,
         Self::Sequence,
+        Self::Attributes,
+        Self::Embedding,
         Self::Trending,
         Self::Popular,
         Self::Context,
+        Self::Content,
     ];
 
     /// The wire name.
@@ -41,9 +52,12 @@ impl Source {
             Self::Collaborative => "collaborative",
             Self::ItemItem => "item_item",
             Self::Sequence => "sequence",
+            Self::Attributes => "attributes",
+            Self::Embedding => "embedding",
             Self::Trending => "trending",
             Self::Popular => "popular",
             Self::Context => "context",
+            Self::Content => "content",
         }
     }
 }
@@ -59,12 +73,18 @@ pub enum RecommendationType {
     ItemItem,
     /// Only the sequence source has it.
     Sequence,
+    /// Only the attributes source has it.
+    Attributes,
+    /// Only the embedding source has it.
+    Embedding,
     /// Only the trending source has it.
     Trending,
     /// Only the popular source has it.
     Popular,
     /// Only the context source has it.
     Context,
+    /// Only the content source has it.
+    Content,
     /// Several sources have it.
     Hybrid,
 }
@@ -75,9 +95,12 @@ impl From<Source> for RecommendationType {
             Source::Collaborative => Self::Collaborative,
             Source::ItemItem => Self::ItemItem,
             Source::Sequence => Self::Sequence,
+            Source::Attributes => Self::Attributes,
+            Source::Embedding => Self::Embedding,
             Source::Trending => Self::Trending,
             Source::Popular => Self::Popular,
             Source::Context => Self::Context,
+            Source::Content => Self::Content,
         }
     }
 }
@@ -152,7 +175,8 @@ pub struct SourceStatus {
     pub weight: f32,
     /// Why it did not take part.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub absent: Option<String>,
+    #[cfg_attr(feature = "schema", schema(value_type = Option<String>))]
+    pub absent: Option<Cow<'static, str>>,
 }
 
 /// An answer: what this user should see next, and why.

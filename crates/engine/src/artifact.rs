@@ -4,8 +4,11 @@
 //! `transition_offsets` u64 `[items + 1]`, `transition_items` u32 and `transition_counts` f32 (CSR rows);
 //! `item_ids` u8 (a JSON list of strings, in row order). Since format 2 a file may also hold what is near each title:
 //! `near_offsets` u64 `[items + 1]`, `near_items` u32 and `near_weights` f32 (CSR rows), `near_factors` f32 `[items, k]`
-//! and `near_degrees` f32 `[items]`. The header's one metadata key `sona` is a JSON
-//! object with `format` (this layout's version), `through` (the log cursor), the ALS `options` and `near_low_pass_weight`. Rows
+//! and `near_degrees` f32 `[items]`. Since format 3 it may hold an embedding of width w with its `a` attributes:
+//! `embedding_own_inputs` and `embedding_own_outputs` f32 `[items, w]`, `embedding_shared_inputs` and
+//! `embedding_shared_outputs` f32 `[a, w]`, `embedding_bias` f32 `[items]`, `embedding_rarity` f32 `[a]` and
+//! `embedding_attributes` u8 (a JSON list of names, in row order). The header's one metadata key `sona` is a JSON
+//! object with `format` (this layout's version), `through` (the log cursor), the ALS `options`, `near_low_pass_weight` and `embedding`. Rows
 //! are sorted by id, so equal data, options and seed give equal bytes.
 
 use std::collections::HashMap;
@@ -20,8 +23,12 @@ use sona_numeric::matrix::Matrix;
 use sona_numeric::sequence::Transitions;
 use sona_numeric::{als, item_item};
 
+mod embedding;
+
+pub use embedding::Embedding;
+
 /// The layout this version writes. It reads this one and all earlier ones.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
 
 /// A model file's content.
 #[derive(Debug, Clone)]
@@ -36,6 +43,8 @@ pub struct Artifact {
     pub transitions: Transitions,
     /// What is near each title.
     pub item_item: Option<item_item::Model>,
+    /// What comes next by what titles are and what follows what.
+    pub embedding: Option<Embedding>,
     /// The ALS options it was trained with.
     pub options: als::Options,
     /// The last event it has seen.
@@ -51,6 +60,9 @@ struct Header {
     /// There if what is near each title is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     near_low_pass_weight: Option<f32>,
+    /// There if the embedding is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    embedding: Option<embedding::Header>,
 }
 
 /// The ALS options as the file names them.
@@ -72,11 +84,14 @@ impl Artifact {
         let (offsets, neighbours, counts) = self.transitions.to_csr();
         let ids = serde_json::to_vec(&self.items).map_err(|e| e.to_string())?;
         let near = self.item_item.as_ref().map(item_item::Model::to_parts);
+        let embedding = self.embedding.as_ref().map(embedding::write).transpose()?;
+        let (described, embedding) = embedding.unzip();
         let header = Header {
             format: FORMAT,
             through: self.through.0,
             options: self.options.clone(),
             near_low_pass_weight: near.as_ref().map(|near| near.low_pass_weight),
+            embedding: described,
         };
         let header = serde_json::to_string(&header).map_err(|e| e.to_string())?;
         let n = self.items.len();
@@ -99,6 +114,7 @@ impl Artifact {
             ("viewers", Dtype::U32, vec![n], le(&self.viewers, u32::to_le_bytes)),
         ];
         tensors.extend(near.iter().flat_map(near_tensors));
+        tensors.extend(embedding.into_iter().flatten());
         let views: Result<Vec<_>, _> = tensors
             .iter()
             .map(|(name, dtype, shape, bytes)| {
@@ -145,12 +161,15 @@ impl Artifact {
         if transitions.items() != items.len() {
             return Err("the transitions and item_ids differ in length".to_owned());
         }
+        let embedding = header.embedding.as_ref();
+        let embedding = embedding.map(|header| embedding::read(&tensors, header, rows));
         Ok(Self {
             items,
             factors: Matrix::from_vec(values, width),
             viewers,
             transitions,
             item_item: read_near(&tensors, header.near_low_pass_weight, rows)?,
+            embedding: embedding.transpose()?,
             options: header.options,
             through: Cursor(header.through),
         })

@@ -1,51 +1,105 @@
 //! Sources of candidates. Each one scores titles 0..=1 and brings its best; what it cannot answer it says.
 
+pub(crate) mod attributes;
 pub(crate) mod collaborative;
+pub(crate) mod content;
 pub(crate) mod context;
+pub(crate) mod embedding;
 pub(crate) mod item_item;
 pub(crate) mod popular;
 pub(crate) mod sequence;
+mod sparse;
 pub(crate) mod trending;
 
-use sona_domain::{RequestContext, Source};
+use sona_domain::{RequestContext, Source, Timestamp};
+use sona_numeric::attribute::Near;
 use sona_numeric::rows::RowSet;
 
 use crate::catalogue::View;
 use crate::live::counts::Counts;
+use crate::live::shortlist::{Kept, Shortlist};
 use crate::live::users::Taste;
+use crate::options::ContentBased;
 use crate::snapshot::Snapshot;
+use crate::snapshot::embedding::Placed;
+use crate::vectors::Vectors;
 
+use collaborative::Collaborative;
 use context::Context;
+use embedding::Embedding;
 use popular::Popular;
+pub(crate) use sparse::Sparse;
 use trending::Trending;
 
 /// Everything a source may look at to answer one request.
 pub(crate) struct Question<'q> {
     pub(crate) snapshot: &'q Snapshot,
     pub(crate) counts: &'q Counts,
+    /// Which titles are alike by their attributes.
+    pub(crate) near: &'q Near,
+    /// The model's embedding.
+    pub(crate) embedding: Option<&'q Placed>,
     pub(crate) trending: &'q crate::live::trending::Trending,
     pub(crate) taste: &'q Taste,
+    /// The user's latest titles as the sequence source weighs them.
+    pub(crate) latest: &'q [(u32, f32)],
     pub(crate) view: &'q View,
     pub(crate) context: &'q RequestContext,
-    pub(crate) sequence: &'q sona_numeric::sequence::Options,
+    pub(crate) vectors: &'q Vectors,
+    pub(crate) content: &'q ContentBased,
+    pub(crate) now: Timestamp,
     /// The rows that may be shown.
     pub(crate) allowed: &'q RowSet,
+    /// Whether the request itself forbids rows, beyond what is known of the user and the catalogue.
+    pub(crate) narrowed: bool,
     /// How many candidates each source may bring.
     pub(crate) limit: usize,
 }
 
 impl<'q> Question<'q> {
-    /// All sources, in listing order.
-    pub(crate) fn sources(&self) -> Vec<Box<dyn Candidates + 'q>> {
-        let (counts, allowed, limit) = (self.counts, self.allowed, self.limit);
-        vec![
-            Box::new(collaborative::ask(self.snapshot, self.taste, allowed, limit)),
-            Box::new(item_item::ask(self.snapshot, self.taste, allowed, limit)),
-            Box::new(sequence::ask(counts, self.taste, self.sequence, allowed, limit)),
-            Box::new(Trending(self.trending)),
-            Box::new(Popular(counts)),
-            Box::new(Context::new(self.context, self.view, counts, allowed, limit)),
-        ]
+    /// What one source says.
+    pub(crate) fn ask(&self, source: Source) -> Box<dyn Candidates + 'q> {
+        let Self { snapshot, counts, taste, allowed, limit, .. } = *self;
+        match source {
+            Source::Collaborative => Box::new(Collaborative::new(self)),
+            Source::ItemItem => Box::new(item_item::ask(snapshot, taste, allowed, limit)),
+            Source::Sequence => Box::new(sequence::ask(counts, self.latest, allowed, limit)),
+            Source::Attributes => {
+                Box::new(attributes::ask(self.near, counts, taste, allowed, limit))
+            }
+            Source::Embedding => Box::new(Embedding::new(self)),
+            Source::Trending => Box::new(Trending::new(self.trending)),
+            Source::Popular => Box::new(Popular::new(counts)),
+            Source::Context => {
+                Box::new(Context::new(self.context, self.view, counts, allowed, limit))
+            }
+            Source::Content => Box::new(content::Content::new(self)),
+        }
+    }
+
+    /// The best allowed rows of a model that scores all rows, only scores above `floor`. `score` is asked for them once for
+    /// a user; until the user, the model, the catalogue or the model's vectors (at `vectors`) change, later requests are
+    /// answered from what `kept` has of that.
+    fn best_of_all(
+        &self,
+        kept: &Kept,
+        vectors: u64,
+        floor: f32,
+        score: impl FnOnce(&mut Vec<f32>),
+    ) -> Vec<(u32, f32)> {
+        let revision = (self.view.revision(), vectors);
+        let before = kept.get();
+        if let Some(best) = before.and_then(|b| b.within(revision, self.allowed, self.limit)) {
+            return best;
+        }
+        let mut scores = Vec::new();
+        score(&mut scores);
+        let best = sona_numeric::select::top_k(&scores, self.allowed, self.limit, floor);
+        if !self.narrowed {
+            let is_all = best.len() < self.limit;
+            kept.keep(Shortlist::new(revision, best.clone(), is_all));
+        }
+        best
     }
 }
 
@@ -54,14 +108,32 @@ pub(crate) trait Candidates {
     /// Which source.
     fn source(&self) -> Source;
 
-    /// Its best allowed rows, best first, at most `limit`.
-    fn best(&self, allowed: &RowSet, limit: usize) -> Vec<u32>;
+    /// Its best allowed rows with their [`Candidates::score`], best first, at most `limit`.
+    fn best(&self, allowed: &RowSet, limit: usize) -> Vec<(u32, f32)>;
 
     /// Its score of any row, 0..=1; 0 means it has nothing to say.
     fn score(&self, row: u32) -> f32;
 
     /// Why it brings nothing, for when it does not.
     fn absent(&self) -> &'static str;
+}
+
+impl<C: Candidates + ?Sized> Candidates for &C {
+    fn source(&self) -> Source {
+        (**self).source()
+    }
+
+    fn best(&self, allowed: &RowSet, limit: usize) -> Vec<(u32, f32)> {
+        (**self).best(allowed, limit)
+    }
+
+    fn score(&self, row: u32) -> f32 {
+        (**self).score(row)
+    }
+
+    fn absent(&self) -> &'static str {
+        (**self).absent()
+    }
 }
 
 /// A source that has scored all rows, scaled so that the best allowed one is 1.
@@ -93,8 +165,8 @@ impl Candidates for Dense {
         self.source
     }
 
-    fn best(&self, _allowed: &RowSet, limit: usize) -> Vec<u32> {
-        self.best.iter().take(limit).map(|(row, _)| *row).collect()
+    fn best(&self, _allowed: &RowSet, limit: usize) -> Vec<(u32, f32)> {
+        scaled(&self.best, limit, self.scale)
     }
 
     fn score(&self, row: u32) -> f32 {
@@ -105,4 +177,9 @@ impl Candidates for Dense {
     fn absent(&self) -> &'static str {
         self.absent
     }
+}
+
+/// The first of `best`, scaled.
+fn scaled(best: &[(u32, f32)], limit: usize, scale: f32) -> Vec<(u32, f32)> {
+    best.iter().take(limit).map(|(row, score)| (*row, (score * scale).clamp(0.0, 1.0))).collect()
 }

@@ -6,6 +6,7 @@
 //! other processes' writes take the same path and arrive in the same order.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use arc_swap::ArcSwap;
@@ -24,15 +25,11 @@ const FEED_PAGE: usize = 2000;
 
 /// The catalogue.
 pub(crate) struct Catalogue {
-    bridge: RwLock<Bridge>,
+    /// Rows by id.
+    bridge: RwLock<HashMap<ContentId, u32>>,
     view: ArcSwap<View>,
     followed: Mutex<Revision>,
-}
-
-#[derive(Default)]
-struct Bridge {
-    rows: HashMap<ContentId, u32>,
-    ids: Vec<ContentId>,
+    revisions: AtomicU64,
 }
 
 /// One state of the catalogue.
@@ -45,6 +42,7 @@ pub(crate) struct View {
     available: RowSet,
     /// `available` is right for instants in this half-open range.
     valid: (i64, i64),
+    revision: u64,
 }
 
 impl Catalogue {
@@ -55,12 +53,13 @@ impl Catalogue {
             bridge: RwLock::default(),
             view: ArcSwap::from_pointee(view),
             followed: Mutex::new(Revision::default()),
+            revisions: AtomicU64::new(0),
         }
     }
 
     /// The row of an id, if it was ever met.
     pub(crate) fn row(&self, id: &ContentId) -> Option<u32> {
-        self.bridge.read().unwrap_or_else(PoisonError::into_inner).rows.get(id).copied()
+        self.bridge.read().unwrap_or_else(PoisonError::into_inner).get(id).copied()
     }
 
     /// The rows of ids, each given out now if it is new.
@@ -70,23 +69,13 @@ impl Catalogue {
 
     fn add_row(&self, id: &ContentId) -> u32 {
         let mut bridge = self.bridge.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(row) = bridge.rows.get(id) {
-            return *row;
-        }
-        let row = bridge.ids.len() as u32;
-        bridge.ids.push(id.clone());
-        bridge.rows.insert(id.clone(), row);
-        row
+        let next = bridge.len() as u32;
+        *bridge.entry(id.clone()).or_insert(next)
     }
 
     /// How many rows were given out.
     pub(crate) fn len(&self) -> usize {
-        self.bridge.read().unwrap_or_else(PoisonError::into_inner).ids.len()
-    }
-
-    /// The id of a row.
-    pub(crate) fn id(&self, row: u32) -> ContentId {
-        self.bridge.read().unwrap_or_else(PoisonError::into_inner).ids[row as usize].clone()
+        self.bridge.read().unwrap_or_else(PoisonError::into_inner).len()
     }
 
     /// The catalogue as it is, with availability worked out for `now`.
@@ -97,6 +86,7 @@ impl Catalogue {
         }
         let mut fresh = View::clone(&view);
         fresh.work_out_availability(now);
+        fresh.revision = self.next_revision();
         let fresh = Arc::new(fresh);
         // If somebody changed the catalogue meanwhile, their view stays and ours serves this call only.
         self.view.compare_and_swap(&view, fresh.clone());
@@ -145,9 +135,14 @@ impl Catalogue {
                 view.put(*row, content.clone());
             }
             view.work_out_availability(now);
+            view.revision = self.next_revision();
             view
         });
         rows
+    }
+
+    fn next_revision(&self) -> u64 {
+        self.revisions.fetch_add(1, Ordering::Relaxed) + 1
     }
 }
 
@@ -170,6 +165,34 @@ impl View {
     /// The rows that may be shown at the instant this view was asked for.
     pub(crate) fn available(&self) -> &RowSet {
         &self.available
+    }
+
+    /// Tells this view from every other one of the process: what was worked out from it holds while it is served.
+    pub(crate) fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// The rows whose entries are not those of `before`, ascending. Costs what differs, and a comparison for every
+    /// piece.
+    pub(crate) fn changed_since(&self, before: &Self) -> Vec<u32> {
+        let mut rows = Vec::new();
+        for (at, piece) in self.pieces.iter().enumerate() {
+            let old = before.pieces.get(at);
+            if old.is_some_and(|old| Arc::ptr_eq(old, piece)) {
+                continue;
+            }
+            for (place, entry) in piece.iter().enumerate() {
+                let old = old.and_then(|old| old.get(place)).and_then(Option::as_ref);
+                let same = match (old, entry) {
+                    (Some(old), Some(entry)) => Arc::ptr_eq(old, entry),
+                    (old, entry) => old.is_none() && entry.is_none(),
+                };
+                if !same {
+                    rows.push((at * PIECE + place) as u32);
+                }
+            }
+        }
+        rows
     }
 
     fn is_valid_at(&self, now: Timestamp) -> bool {

@@ -5,10 +5,13 @@ use std::collections::HashMap;
 
 use sha2::{Digest, Sha256};
 use sona_domain::{ContentId, Cursor, EventRules, UserId};
+use sona_numeric::Attributes;
 use sona_numeric::interactions::Interactions;
 use sona_numeric::sequence::{self, Transitions};
 use sona_store::Store;
 
+use crate::attributes::Vocabulary;
+use crate::catalogue::Catalogue;
 use crate::error::{Error, Result};
 use crate::history::History;
 use crate::log::PAGE;
@@ -128,9 +131,25 @@ impl Dataset {
         Ok(interactions)
     }
 
+    /// Every user's titles, oldest first, held-out ones included.
+    pub(crate) fn sequences(&self) -> Vec<Vec<u32>> {
+        self.users.iter().map(|user| user.sequence.clone()).collect()
+    }
+
+    /// What the catalogue says of each title, and what the attributes are called.
+    pub(crate) fn attributes(&self, catalogue: &Catalogue) -> (Vec<String>, Attributes) {
+        let (view, mut vocabulary) = (catalogue.latest(), Vocabulary::default());
+        let of = |id| {
+            let content = catalogue.row(id).and_then(|row| view.get(row));
+            content.map_or_else(Vec::new, |content| vocabulary.numbers_of(content))
+        };
+        let attributes = self.items.iter().map(of).collect();
+        (vocabulary.names().iter().map(ToString::to_string).collect(), attributes)
+    }
+
     /// Transitions and viewers of the whole log, held-out titles included.
     pub(crate) fn count(&self, options: &sequence::Options) -> Counted {
-        let sequences: Vec<_> = self.users.iter().map(|user| user.sequence.clone()).collect();
+        let sequences = self.sequences();
         let mut viewers = vec![0; self.items.len()];
         for row in sequences.iter().flatten() {
             viewers[*row as usize] += 1;

@@ -92,6 +92,7 @@ impl Rows {
             removed: Erased {
                 events: counts.events,
                 profiles: counts.profiles,
+                embeddings: counts.embeddings,
                 ..Erased::default()
             },
             files: FileTraces::Remain,

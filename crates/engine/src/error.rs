@@ -32,6 +32,18 @@ pub enum Error {
     /// Finding what is near each title failed.
     #[error("training failed: {0}")]
     ItemItem(#[from] sona_numeric::item_item::Error),
+    /// No text encoder is there: none is configured and none is learned yet.
+    #[error("there is no text encoder yet: configure one, or learn one with `sona train encoder`")]
+    NoEncoder,
+    /// The text encoder cannot be opened, or has no vector for a text.
+    #[error(transparent)]
+    Encoder(#[from] sona_encoder::Error),
+    /// Learning a text encoder failed.
+    #[error("learning the text encoder failed: {0}")]
+    Learning(#[from] sona_encoder::learn::Error),
+    /// Learning the embedding failed.
+    #[error("training failed: {0}")]
+    Embedding(#[from] sona_numeric::embedding::Error),
     /// A model file cannot be used.
     #[error("model file {key}: {detail}")]
     Artifact {
@@ -64,6 +76,10 @@ impl Error {
             | Self::NothingToTrain(_)
             | Self::Training(_)
             | Self::ItemItem(_)
+            | Self::NoEncoder
+            | Self::Encoder(_)
+            | Self::Learning(_)
+            | Self::Embedding(_)
             | Self::Artifact { .. }
             | Self::Shared(_) => false,
         }

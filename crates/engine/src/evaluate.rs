@@ -38,6 +38,9 @@ pub enum Error {
     /// The item-item model failed.
     #[error("the item-item source cannot be fitted: {0}")]
     ItemItem(#[from] sona_numeric::item_item::Error),
+    /// The embedding failed.
+    #[error("the embedding source cannot be fitted: {0}")]
+    Embedding(#[from] sona_numeric::embedding::Error),
 }
 
 /// A result of this module.
@@ -158,8 +161,8 @@ pub fn evaluate(
     progress: &(dyn Fn(Progress) + Sync),
 ) -> Result<Evaluation> {
     let split = Split::new(data, &options.split).map_err(Error::Unsuitable)?;
-    if let Some(absent) = options.models.iter().find(|model| !model.is_possible(data)) {
-        return Err(Error::Unsuitable(format!("{absent} needs times, and the data has none")));
+    if let Some(lack) = options.models.iter().find_map(|model| model.lack(data)) {
+        return Err(Error::Unsuitable(lack));
     }
     progress(Progress::Fitting);
     let fusion = &options.engine.fusion;

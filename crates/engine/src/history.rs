@@ -1,16 +1,29 @@
 //! What one user did, folded from their events: per title how strongly it speaks for their taste, and in
 //! which order titles came. Live state and training read events through this one fold.
 
+mod packed;
+
+use packed::Titles;
 use sona_domain::{Cursor, Effect, Event, EventRules, EventType, Timestamp};
 
-/// A user's titles, by row. Millions of these are in memory: the common title, met once, is 56 bytes.
+/// A user's titles, by row.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct History {
-    titles: Vec<Title>,
+    titles: Titles,
+}
+
+/// A title that speaks for a user's taste.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Liked {
+    pub(crate) row: u32,
+    /// Engagement weight, above 0.
+    pub(crate) weight: f32,
+    /// The latest engagement.
+    pub(crate) at: Timestamp,
 }
 
 /// What a user did with one title.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 struct Title {
     row: u32,
     /// The strongest engagement weight of events without an opinion.
@@ -22,7 +35,7 @@ struct Title {
     seen: bool,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 struct Opinion {
     at: Timestamp,
     weight: f32,
@@ -33,14 +46,14 @@ struct Opinion {
 type Place = (Timestamp, Cursor);
 
 /// When a title was engaged with.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 enum Engaged {
     Never,
     Once(Place),
-    Again(Box<Places>),
+    Again(Places),
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 struct Places {
     /// The first to arrive, by which the shared counts took the title in: what comes later, with whatever time,
     /// changes nothing about how it was counted.
@@ -57,7 +70,7 @@ impl Engaged {
             Self::Never => *self = Self::Once(place),
             Self::Once(counted) => {
                 let (counted, first, last) = (*counted, place.min(*counted), place.max(*counted));
-                *self = Self::Again(Box::new(Places { counted, first, last }));
+                *self = Self::Again(Places { counted, first, last });
             }
             Self::Again(places) => {
                 places.first = places.first.min(place);
@@ -133,30 +146,23 @@ fn is_opinion(event: &Event, effect: Effect) -> bool {
 impl History {
     /// Takes in one event on the title of `row`. Events must come in log order.
     pub(crate) fn apply(&mut self, row: u32, event: &Event, cursor: Cursor, rules: &EventRules) {
-        let at = self.place(row).unwrap_or_else(|at| {
-            if self.titles.len() == self.titles.capacity() {
-                // Doubling would leave a third of the memory of all histories unused.
-                self.titles.reserve_exact(4.max(self.titles.len() / 4));
-            }
-            self.titles.insert(at, Title::new(row));
-            at
-        });
-        self.titles[at].apply(event, cursor, rules);
+        let place = (event.timestamp, cursor);
+        self.titles.update(row, place, |title| title.apply(event, cursor, rules));
     }
 
-    /// How many titles there are.
-    pub(crate) fn len(&self) -> usize {
-        self.titles.len()
+    /// Bytes it takes beside itself.
+    pub(crate) fn memory(&self) -> usize {
+        self.titles.memory()
     }
 
     /// Titles that must not be recommended: seen or rejected.
     pub(crate) fn blocked(&self) -> impl Iterator<Item = u32> {
-        self.titles.iter().filter(|title| title.is_blocked()).map(|title| title.row)
+        self.titles.iter().filter(Title::is_blocked).map(|title| title.row)
     }
 
     /// True if a title must not be recommended.
     pub(crate) fn is_blocked(&self, row: u32) -> bool {
-        self.place(row).is_ok_and(|at| self.titles[at].is_blocked())
+        self.titles.get(row).is_some_and(|title| title.is_blocked())
     }
 
     /// How many titles were seen.
@@ -183,15 +189,18 @@ impl History {
     }
 
     /// The latest `limit` engaged titles, newest first.
-    pub(crate) fn recent(&self, limit: usize) -> Vec<u32> {
+    pub(crate) fn recent(&self, limit: usize) -> Vec<Liked> {
         let titles = self
             .titles
             .iter()
             .filter(|title| title.weight() > 0.0)
             .filter_map(|title| Some((title.engaged.last()?, title.row)));
-        let mut latest = latest(titles.collect(), limit);
-        latest.reverse();
-        latest
+        let rows = latest(titles.collect(), limit);
+        let liked = |row| {
+            let title = self.titles.get(row)?;
+            Some(Liked { row, weight: title.weight(), at: title.engaged.last()?.0 })
+        };
+        rows.into_iter().rev().filter_map(liked).collect()
     }
 
     /// If the event at `cursor` was the one by which the shared counts learn of `row`: the titles engaged with
@@ -203,7 +212,7 @@ impl History {
         cursor: Cursor,
         window: usize,
     ) -> Option<Vec<u32>> {
-        let place = self.titles[self.place(row).ok()?].engaged.counted()?;
+        let place = self.titles.get(row)?.engaged.counted()?;
         if place.1 != cursor {
             return None;
         }
@@ -213,10 +222,6 @@ impl History {
             .filter_map(|title| Some((title.engaged.counted()?, title.row)))
             .filter(|(counted, _)| *counted < place && counted.1 < cursor);
         Some(latest(before.collect(), window))
-    }
-
-    fn place(&self, row: u32) -> Result<usize, usize> {
-        self.titles.binary_search_by_key(&row, |title| title.row)
     }
 }
 
@@ -290,7 +295,7 @@ mod tests {
         let history =
             fold(&[(1, "watch", 30), (2, "watch", 10), (3, "watch", 20), (2, "like", 40)]);
         assert_eq!(history.sequence(), [2, 3, 1]);
-        assert_eq!(history.recent(2), [2, 1]);
+        assert_eq!(history.recent(2).iter().map(|liked| liked.row).collect::<Vec<_>>(), [2, 1]);
     }
 
     #[test]

@@ -23,7 +23,7 @@ use tokio::sync::mpsc;
 use batches::{Batch, Known, Reading};
 use fingerprint::Fingerprint;
 
-pub use rows::{Named, event};
+pub use rows::{Named, attributed, event};
 
 /// Batches that may wait for the database.
 const WAITING: usize = 1;
@@ -127,15 +127,17 @@ impl Importer {
                 created: progress.created,
                 ..batch.position
             };
-            let batch = ImportBatch {
+            let written = ImportBatch {
                 import_id: &fingerprint.import_id,
                 content: &batch.content,
                 stand_ins: &batch.stand_ins,
                 events: &batch.events,
                 progress: next,
             };
-            progress = store.write_import(&batch, self.clock.now()).await?;
+            progress = store.write_import(&written, self.clock.now()).await?;
             report(&progress);
+            // Beside the next batch: giving the memory of a batch's texts back takes a while.
+            tokio::task::spawn_blocking(|| drop(batch));
         }
         reader.await??;
         Ok(Imported { progress, resumed, kinds: rejects.kinds().clone() })

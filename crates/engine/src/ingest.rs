@@ -121,14 +121,33 @@ impl Engine {
 
     /// Takes in what the catalogue's feed has.
     pub(crate) async fn follow_catalogue(&self) -> Result<()> {
-        self.catalogue
+        let followed = self
+            .catalogue
             .follow(&*self.store, self.clock.now(), |view, rows| {
                 let mut counts = self.counts_mut();
                 for row in rows {
                     counts.list(*row, view.get(*row).map(Arc::as_ref));
                 }
+                drop(counts);
+                self.follower.changed(rows);
             })
-            .await
+            .await;
+        // Also when a later page of the feed could not be read.
+        self.follow_entries().await;
+        followed
+    }
+
+    /// Brings what is worked out from the catalogue up to it.
+    pub(crate) async fn follow_entries(&self) {
+        let (view, snapshot) = (self.catalogue.latest(), self.snapshot.load_full());
+        if !self.attributes.has_followed(&view) || !snapshot.has_followed(&view) {
+            let attributes = self.attributes.clone();
+            let work = move || {
+                snapshot.follow(&view);
+                attributes.follow(view);
+            };
+            tokio::task::spawn_blocking(work).await.expect("comparing attributes cannot fail");
+        }
     }
 
     /// Takes out of the trending titles what has left the window.

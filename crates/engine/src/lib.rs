@@ -2,17 +2,19 @@
 //! and why.
 //!
 //! [`Engine`] is the one public face. It holds a view of the store in memory: the catalogue, one immutable
-//! model snapshot, the users' live states and the counts all users share. Writes go to the store first and
+//! model snapshot, the users' live states, the counts all users share and which titles are alike. Writes go to the store first and
 //! come back through the log (`log`), so this process's writes and other processes' writes take one path.
 //! A warm recommendation touches memory only.
 //!
 //! ```text
 //! recommend ─▶ gate ─▶ candidates/* ─▶ fuse ─▶ reasons        train ─▶ dataset ─▶ ALS ─▶ artifact ─▶ model
+//! encode ─▶ encoder (configured, or learned from the catalogue by a training of its own)
 //! track ─▶ log (commit, apply) ─▶ live/{users,counts,trending}
 //! import, export ─▶ store (no live state: whoever serves follows the log)
 //! ```
 
 pub mod artifact;
+pub mod encoder;
 pub mod error;
 pub mod evaluate;
 pub mod export;
@@ -21,7 +23,9 @@ pub mod options;
 pub mod recommend;
 pub mod train;
 pub mod tune;
+pub mod vectors;
 
+mod attributes;
 mod candidates;
 mod catalogue;
 mod content;
@@ -37,6 +41,7 @@ mod live;
 mod log;
 mod profiles;
 mod reasons;
+mod registry;
 mod similar;
 mod snapshot;
 mod start;
@@ -45,6 +50,7 @@ mod swap;
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use sona_domain::{Clock, Cursor, IdSource, Timestamp};
@@ -53,19 +59,24 @@ use sona_store::{Blobs, Store};
 use tokio::sync::mpsc;
 
 pub use content::WriteContent;
+pub use encoder::{ENCODER_NAME, Encoded, EncoderInfo, EncoderKind};
 pub use erase::erase_stored;
 pub use error::{Error, Result};
 pub use ingest::TrackOutcome;
 pub use options::Options;
 pub use recommend::{RecommendRequest, RequestContext};
 pub use start::MODEL_NAME;
+pub use vectors::EMBEDDINGS_NAME;
 
 use catalogue::Catalogue;
+use encoder::Encoders;
 use keys::KeyRing;
+use live::attributes::Attributes;
 use live::counts::Counts;
 use live::users::Users;
 use log::{LogTask, Request};
 use snapshot::Snapshot;
+use vectors::{Follower, Vectors};
 
 /// What the engine is made of; the caller decides which twins, clock and ids.
 pub struct Parts {
@@ -92,10 +103,14 @@ pub struct Engine {
     snapshot: ArcSwap<Snapshot>,
     users: Users,
     counts: RwLock<Counts>,
+    attributes: Arc<Attributes>,
     keys: ArcSwap<KeyRing>,
     applied: AtomicI64,
     removals_seen: AtomicI64,
     requests: mpsc::Sender<Request>,
+    encoders: Encoders,
+    vectors: RwLock<Vectors>,
+    follower: Arc<Follower>,
     condition: Mutex<Condition>,
 }
 
@@ -129,16 +144,30 @@ pub struct Stats {
     pub follow_error: Option<String>,
     /// Why the current model is not the one served.
     pub model_error: Option<String>,
+    /// The text encoder in use.
+    pub encoder: Option<EncoderInfo>,
+    /// Why the current text encoder is not the one in use.
+    pub encoder_error: Option<String>,
+    /// Titles with a vector in memory.
+    pub vectors: usize,
+    /// [`EncoderInfo::name`] of the encoder they are of; during a switch that is still the last one.
+    pub vectors_of: Option<String>,
 }
 
 impl Engine {
     /// Opens the engine and brings it to the present: when this returns, it can answer.
     pub async fn open(parts: Parts) -> Result<Arc<Self>> {
         let Parts { store, blobs, clock, ids, options } = parts;
+        let encoders = Encoders::open(&options.encoder).await?;
         let (requests, queue) = mpsc::channel(options.live.queue.max(1));
         let counts = Counts::new(Transitions::new(0), Vec::new(), Cursor(0), &options, clock.now());
+        let wanted = options.fusion.attributes > 0.0;
+        let attributes = Attributes::new((&options.attributes).into(), wanted);
         let engine = Arc::new(Self {
-            users: Users::new(options.live.max_users, options.events.clone()),
+            users: Users::new(
+                options.live.max_megabytes.saturating_mul(1_000_000),
+                options.events.clone(),
+            ),
             store,
             blobs,
             clock,
@@ -147,20 +176,28 @@ impl Engine {
             catalogue: Catalogue::new(),
             snapshot: ArcSwap::from_pointee(Snapshot::untrained()),
             counts: RwLock::new(counts),
+            attributes: Arc::new(attributes),
             keys: ArcSwap::default(),
             applied: AtomicI64::new(0),
             removals_seen: AtomicI64::new(0),
             requests,
+            encoders,
+            vectors: RwLock::default(),
+            follower: Arc::default(),
             condition: Mutex::default(),
         });
         engine.load().await?;
+        engine.load_vectors().await?;
         engine.follow_keys().await?;
         tokio::spawn(LogTask::new(engine.clone(), queue).run());
+        let period = Duration::from_millis(engine.options.live.follow_interval_ms.max(10));
+        tokio::spawn(vectors::follow(Arc::downgrade(&engine), engine.follower.clone(), period));
         Ok(engine)
     }
 
     /// Finishes what waits, writes the profiles behind, and closes the database.
     pub async fn close(&self) {
+        self.follower.stop();
         let (reply, done) = tokio::sync::oneshot::channel();
         if self.requests.send(Request::Stop { reply }).await.is_ok() {
             let _ = done.await;
@@ -181,6 +218,7 @@ impl Engine {
     /// The engine in numbers.
     pub fn stats(&self) -> Stats {
         let condition = self.condition();
+        let vectors = self.vectors();
         Stats {
             database: self.store.describe(),
             content: self.catalogue.latest().entries(),
@@ -190,6 +228,10 @@ impl Engine {
             transitions: self.counts().transitions.len(),
             follow_error: condition.follow_error.clone(),
             model_error: condition.model_error.clone(),
+            encoder: self.encoders.info(),
+            encoder_error: self.encoders.error(),
+            vectors: vectors.len(),
+            vectors_of: Some(vectors.encoder().to_owned()).filter(|name| !name.is_empty()),
         }
     }
 
@@ -219,6 +261,14 @@ impl Engine {
 
     fn counts_mut(&self) -> RwLockWriteGuard<'_, Counts> {
         self.counts.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn vectors(&self) -> RwLockReadGuard<'_, Vectors> {
+        self.vectors.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn vectors_mut(&self) -> RwLockWriteGuard<'_, Vectors> {
+        self.vectors.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn condition(&self) -> std::sync::MutexGuard<'_, Condition> {

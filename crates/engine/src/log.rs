@@ -17,8 +17,8 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::Engine;
 use crate::error::{Error, Result};
-use crate::live::counts::{Counts, key_of_digest};
-use crate::start::Prepared;
+use crate::live::counts::key_of_digest;
+use crate::start::{MODEL_NAME, Prepared};
 
 /// Events read from the log at once.
 pub(crate) const PAGE: usize = 5_000;
@@ -41,8 +41,8 @@ pub(crate) enum Request {
     Append { events: Vec<Event>, reply: Reply },
     /// Remove this user's rows and what is in memory of them.
     Erase { user: UserId, reply: oneshot::Sender<Result<Erasure>> },
-    /// Serve this model.
-    Install { prepared: Box<Prepared>, reply: oneshot::Sender<Result<()>> },
+    /// Serve this model if it is still the current one; answers whether it was.
+    Install { prepared: Box<Prepared>, reply: oneshot::Sender<Result<bool>> },
     /// Look at once for what other processes wrote.
     Follow { reply: oneshot::Sender<Result<()>> },
     /// Take no more requests, finish those that wait, then answer and stop.
@@ -234,6 +234,7 @@ impl LogTask {
         self.follow_removals().await?;
         self.tail().await?;
         engine.follow_model().await?;
+        engine.follow_encoder().await?;
         engine.expire_trending();
         keys
     }
@@ -250,19 +251,26 @@ impl LogTask {
         Ok(())
     }
 
-    /// Brings a prepared model up to the present and serves it. Requests under way finish on the old one.
-    async fn install(&mut self, prepared: Prepared) -> Result<()> {
+    /// Brings a prepared model up to the present and serves it, unless another one became the current model while it
+    /// was prepared: that one may be served already. Requests under way finish on the old one.
+    async fn install(&mut self, prepared: Prepared) -> Result<bool> {
         let engine = self.engine.clone();
         let Prepared { snapshot, mut counts, through } = prepared;
+        let current = engine.store.current_model(MODEL_NAME).await?;
+        if current.map(|model| model.version) != snapshot.version() {
+            return Ok(false);
+        }
         engine.replay(&mut counts, through, engine.applied()).await?;
         engine.list_all(&mut counts);
-        let mut serving = engine.counts_mut();
-        std::mem::swap(&mut serving.trending, &mut counts.trending);
-        let old: Counts = std::mem::replace(&mut *serving, counts);
-        engine.snapshot.store(Arc::new(snapshot));
-        drop(serving);
-        drop(old);
-        Ok(())
+        {
+            let mut serving = engine.counts_mut();
+            std::mem::swap(&mut serving.trending, &mut counts.trending);
+            std::mem::swap(&mut *serving, &mut counts);
+            engine.snapshot.store(Arc::new(snapshot));
+        }
+        // What changed since it was prepared.
+        engine.follow_entries().await;
+        Ok(true)
     }
 
     async fn write_key_uses(&self) {

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 use sona_domain::{EventRules, Source};
-use sona_numeric::{Interactions, als, item_item, sequence};
+use sona_numeric::{Interactions, als, attribute, embedding, item_item, sequence};
 
 /// The engine's options.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -16,14 +16,40 @@ pub struct Options {
     pub item_item: ItemItem,
     /// The sequence source.
     pub sequence: Sequence,
+    /// The attributes source.
+    pub attributes: Attributes,
+    /// The embedding source.
+    pub embedding: Embedding,
     /// The trending source.
     pub trending: Trending,
     /// ALS.
     pub als: Als,
+    /// The content source.
+    pub content: ContentBased,
+    /// Text to vectors.
+    pub encoder: TextEncoder,
     /// Training jobs.
     pub training: Training,
     /// What is held in memory.
     pub live: Live,
+}
+
+/// A section of the configuration that is a numeric crate's options, field by field, with their defaults.
+macro_rules! mirrors {
+    ($ours:ident of $theirs:path: $($field:ident),+) => {
+        impl Default for $ours {
+            fn default() -> Self {
+                let theirs = <$theirs>::default();
+                Self { $($field: theirs.$field),+ }
+            }
+        }
+
+        impl From<&$ours> for $theirs {
+            fn from(ours: &$ours) -> Self {
+                Self { $($field: ours.$field),+ }
+            }
+        }
+    };
 }
 
 /// How sources are combined.
@@ -38,12 +64,18 @@ pub struct Fusion {
     pub item_item: f32,
     /// Weight of the sequence source.
     pub sequence: f32,
+    /// Weight of the attributes source; at 0 what is alike is not kept up to date.
+    pub attributes: f32,
+    /// Weight of the embedding source; at 0 it is not trained.
+    pub embedding: f32,
     /// Weight of the trending source.
     pub trending: f32,
     /// Weight of the popular source.
     pub popular: f32,
     /// Weight of the context source.
     pub context: f32,
+    /// Weight of the content source.
+    pub content: f32,
 }
 
 impl Default for Fusion {
@@ -53,9 +85,12 @@ impl Default for Fusion {
             collaborative: 0.20,
             item_item: 0.0,
             sequence: 0.50,
+            attributes: 0.20,
+            embedding: 0.0,
             trending: 0.20,
             popular: 0.02,
             context: 0.10,
+            content: 0.0,
         }
     }
 }
@@ -67,9 +102,12 @@ impl Fusion {
             Source::Collaborative => self.collaborative,
             Source::ItemItem => self.item_item,
             Source::Sequence => self.sequence,
+            Source::Attributes => self.attributes,
+            Source::Embedding => self.embedding,
             Source::Trending => self.trending,
             Source::Popular => self.popular,
             Source::Context => self.context,
+            Source::Content => self.content,
         }
     }
 }
@@ -78,17 +116,46 @@ impl Fusion {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ItemItem {
+    /// How titles' weights for each other are found.
+    pub algorithm: ItemItemAlgorithm,
     /// Neighbours kept of each title; 0 = all.
     pub neighbours: usize,
-    /// Singular vectors of the low-pass term; 0 leaves it out.
+    /// Singular vectors of GF-CF's low-pass term; 0 leaves it out.
     pub components: usize,
-    /// Weight of the low-pass term.
+    /// Weight of GF-CF's low-pass term.
     pub low_pass_weight: f32,
+    /// Regularisation of EASE.
+    pub ridge: f32,
+}
+
+/// See [`item_item::Algorithm`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ItemItemAlgorithm {
+    /// Graph filtering.
+    GfCf,
+    /// A linear autoencoder, for up to 16,000 titles.
+    Ease,
+}
+
+impl From<ItemItemAlgorithm> for item_item::Algorithm {
+    fn from(algorithm: ItemItemAlgorithm) -> Self {
+        match algorithm {
+            ItemItemAlgorithm::GfCf => Self::GfCf,
+            ItemItemAlgorithm::Ease => Self::Ease,
+        }
+    }
 }
 
 impl Default for ItemItem {
     fn default() -> Self {
-        Self { neighbours: 300, components: 64, low_pass_weight: 0.3 }
+        Self {
+            algorithm: ItemItemAlgorithm::GfCf,
+            neighbours: 300,
+            components: 64,
+            low_pass_weight: 0.3,
+            ridge: 300.0,
+        }
     }
 }
 
@@ -96,6 +163,8 @@ impl From<&ItemItem> for item_item::Options {
     fn from(o: &ItemItem) -> Self {
         let seed = Self::default().seed;
         Self {
+            algorithm: o.algorithm.into(),
+            ridge: o.ridge,
             neighbours: o.neighbours,
             components: o.components,
             low_pass_weight: o.low_pass_weight,
@@ -128,37 +197,67 @@ pub struct Sequence {
     pub target_popularity_exponent: f32,
 }
 
-impl Default for Sequence {
-    fn default() -> Self {
-        let o = sequence::Options::default();
-        Self {
-            window: o.window,
-            distance_exponent: o.distance_exponent,
-            backward: o.backward,
-            neighbours: o.neighbours,
-            history: o.history,
-            history_decay: o.history_decay,
-            source_popularity_exponent: o.source_popularity_exponent,
-            source_popularity_shift: o.source_popularity_shift,
-            target_popularity_exponent: o.target_popularity_exponent,
-        }
-    }
+mirrors! { Sequence of sequence::Options:
+    window, distance_exponent, backward, neighbours, history, history_decay,
+    source_popularity_exponent, source_popularity_shift, target_popularity_exponent
 }
 
-impl From<&Sequence> for sequence::Options {
-    fn from(o: &Sequence) -> Self {
-        Self {
-            window: o.window,
-            distance_exponent: o.distance_exponent,
-            backward: o.backward,
-            neighbours: o.neighbours,
-            history: o.history,
-            history_decay: o.history_decay,
-            source_popularity_exponent: o.source_popularity_exponent,
-            source_popularity_shift: o.source_popularity_shift,
-            target_popularity_exponent: o.target_popularity_exponent,
-        }
-    }
+/// The attributes source; see [`attribute::Near`] for the formula.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Attributes {
+    /// How much more a rare attribute counts than a common one.
+    pub rarity_exponent: f32,
+    /// Titles whose cosine is lower are not alike.
+    pub least_cosine: f32,
+    /// How much more a close neighbour counts than a distant one.
+    pub similarity_exponent: f32,
+    /// Neighbours kept of each title, the strongest.
+    pub neighbours: usize,
+    /// How many of the user's latest titles speak.
+    pub history: usize,
+    /// The k-th latest title weighs `history_decay^k`.
+    pub history_decay: f32,
+    /// How strongly popular titles are preferred among those alike.
+    pub popularity_exponent: f32,
+}
+
+mirrors! { Attributes of attribute::Options:
+    rarity_exponent, least_cosine, similarity_exponent, neighbours, history, history_decay,
+    popularity_exponent
+}
+
+/// The embedding source; see [`embedding::Options`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Embedding {
+    /// Length of a vector.
+    pub width: usize,
+    /// How many of the user's latest titles speak.
+    pub history: usize,
+    /// The k-th latest title weighs `history_decay^k`.
+    pub history_decay: f32,
+    /// Titles a target is told from.
+    pub negatives: usize,
+    /// Passes over the log.
+    pub epochs: usize,
+    /// Targets of one step.
+    pub batch: usize,
+    /// Length of a step.
+    pub learning_rate: f32,
+    /// Share of a user's vector left out at random while fitting.
+    pub vector_dropout: f32,
+    /// Share of a user's titles left out at random while fitting.
+    pub history_dropout: f32,
+    /// Pull of every step towards 0.
+    pub weight_decay: f32,
+    /// Seed of the first vectors and of all that is drawn.
+    pub seed: u64,
+}
+
+mirrors! { Embedding of embedding::Options:
+    width, history, history_decay, negatives, epochs, batch, learning_rate, vector_dropout,
+    history_dropout, weight_decay, seed
 }
 
 /// The trending source.
@@ -176,6 +275,35 @@ pub struct Trending {
 impl Default for Trending {
     fn default() -> Self {
         Self { window_days: 14.0, half_life_days: 7.0, max_pairs: 1_000_000 }
+    }
+}
+
+/// The content source: titles near the user's titles by the vectors of their texts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ContentBased {
+    /// A title whose cosine with the user's preference vector is below this is near it only if no title reaches it.
+    pub similarity_threshold: f32,
+    /// In the preference vector, which is the mean of the latest titles' vectors, a title counts so much less with every
+    /// 30 days.
+    pub monthly_decay: f32,
+    /// Of how many of the latest titles the neighbours are looked at.
+    pub seeds: usize,
+    /// How many neighbours of each.
+    pub neighbours: usize,
+    /// Weight in lists of similar titles, beside those of the collaborative and the sequence source.
+    pub similar_weight: f32,
+}
+
+impl Default for ContentBased {
+    fn default() -> Self {
+        Self {
+            similarity_threshold: 0.7,
+            monthly_decay: 0.95,
+            seeds: 10,
+            neighbours: 20,
+            similar_weight: 0.2,
+        }
     }
 }
 
@@ -231,6 +359,26 @@ impl Als {
     }
 }
 
+/// Text to vectors: a configured model, or without one the encoder learned from the catalogue.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TextEncoder {
+    /// An ONNX file of a sentence encoder; empty: one is learned from the catalogue.
+    pub model: String,
+    /// The `tokenizer.json` that belongs to it.
+    pub tokenizer: String,
+    /// Texts encoded together.
+    pub batch: usize,
+    /// At most so many titles' texts are learned from.
+    pub learn_texts: usize,
+}
+
+impl Default for TextEncoder {
+    fn default() -> Self {
+        Self { model: String::new(), tokenizer: String::new(), batch: 32, learn_texts: 50_000 }
+    }
+}
+
 /// Training jobs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -264,9 +412,9 @@ impl Default for Training {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Live {
-    /// Users with twenty titles each whose states fit into the memory that is used for them, about 3 KB a user; each
-    /// 30 titles more count like one more user. Others are read from the log when they come back.
-    pub max_users: u64,
+    /// Memory for the states of users, in MB: about 1 KB a user and 20 bytes a title. Users for whom there is no more
+    /// room are read from the log when they come back.
+    pub max_megabytes: u64,
     /// Most events written in one commit.
     pub commit_batch: usize,
     /// Events that may wait for a commit before callers are told to slow down.
@@ -277,6 +425,6 @@ pub struct Live {
 
 impl Default for Live {
     fn default() -> Self {
-        Self { max_users: 200_000, commit_batch: 5_000, queue: 50_000, follow_interval_ms: 250 }
+        Self { max_megabytes: 256, commit_batch: 5_000, queue: 50_000, follow_interval_ms: 250 }
     }
 }

@@ -1,16 +1,25 @@
 //! Why an item is in a list, in one sentence that is true.
 
-use sona_domain::{Content, Source};
-use sona_numeric::{matrix, sequence};
+use std::sync::Arc;
 
+use sona_domain::Source;
+
+use crate::candidates::content;
 use crate::catalogue::View;
 use crate::fuse::Fused;
+use crate::live::attributes::Alike;
 use crate::live::counts::Counts;
-use crate::live::users::{Taste, User};
+use crate::live::shortlist::Shortlist;
+use crate::live::users::Taste;
 use crate::snapshot::Snapshot;
+use crate::snapshot::embedding::Placed;
+use crate::vectors::Vectors;
 
 /// Most titles of the history named as evidence.
 const EVIDENCE: usize = 2;
+
+/// Room made at once for a sentence, in bytes.
+const ROOM: usize = 80;
 
 /// How alike two titles' factors must be (cosine) to say one speaks for the other.
 const ALIKE: f32 = 0.3;
@@ -19,10 +28,15 @@ const ALIKE: f32 = 0.3;
 pub(crate) struct Reasons<'a> {
     pub(crate) view: &'a View,
     pub(crate) counts: &'a Counts,
+    pub(crate) alike: &'a Alike,
+    pub(crate) embedding: Option<&'a Placed>,
     pub(crate) snapshot: &'a Snapshot,
-    pub(crate) user: &'a User,
     pub(crate) taste: &'a Taste,
-    pub(crate) sequence: &'a sequence::Options,
+    pub(crate) vectors: &'a Vectors,
+    /// What is kept of the taste under this model.
+    pub(crate) shortlist: Option<Arc<Shortlist>>,
+    /// The user's latest titles as the sequence source weighs them.
+    pub(crate) latest: &'a [(u32, f32)],
     pub(crate) window_days: f64,
     pub(crate) mood: Option<&'static str>,
 }
@@ -30,17 +44,26 @@ pub(crate) struct Reasons<'a> {
 impl Reasons<'_> {
     /// The sentence, and the rows of the history it rests on.
     pub(crate) fn explain(&self, item: &Fused) -> (String, Vec<u32>) {
+        let strongest = item.sources.first().map(|strongest| strongest.source);
+        if let (Some(Source::Attributes), Some((sentence, row))) =
+            (strongest, self.shares(item.row))
+        {
+            return (sentence, vec![row]);
+        }
         let evidence = self.evidence(item);
-        let sentence = match item.sources.first().map(|strongest| strongest.source) {
-            Some(Source::Collaborative | Source::ItemItem | Source::Sequence)
-                if !evidence.is_empty() =>
-            {
-                self.because(&evidence)
-            }
-            Some(Source::Collaborative | Source::ItemItem) => {
+        let sentence = match strongest {
+            Some(
+                Source::Collaborative
+                | Source::ItemItem
+                | Source::Sequence
+                | Source::Embedding
+                | Source::Content,
+            ) if !evidence.is_empty() => self.because(&evidence),
+            Some(Source::Collaborative | Source::ItemItem | Source::Embedding) => {
                 "People with a taste like yours engaged with it".to_owned()
             }
             Some(Source::Sequence) => "Often watched after titles like your latest".to_owned(),
+            Some(Source::Attributes) => "Like your latest titles".to_owned(),
             Some(Source::Trending) => {
                 let viewers = self.counts.trending.viewers(item.row);
                 let days = self.window_days;
@@ -50,8 +73,9 @@ impl Reasons<'_> {
                 Some(mood) => format!("Fits the mood: {mood}"),
                 None => "Fits your device".to_owned(),
             },
+            Some(Source::Content) => "Like titles you watched".to_owned(),
             Some(Source::Popular) => {
-                let viewers = self.counts.viewers.get(item.row as usize).copied().unwrap_or(0);
+                let viewers = self.counts.viewers.of(item.row);
                 format!("Popular: {} so far", count(viewers, "viewer"))
             }
             None => "Nobody has watched it yet".to_owned(),
@@ -59,55 +83,79 @@ impl Reasons<'_> {
         (sentence, evidence)
     }
 
-    /// The titles of the history that speak most for the item.
+    /// What the item shares with the title of the history that is most like it, and that title.
+    fn shares(&self, row: u32) -> Option<(String, u32)> {
+        let (near, viewers) = (&self.alike.near, self.counts.viewers.viewers());
+        let (like, _) = near.evidence(&self.taste.recent, row, viewers).into_iter().next()?;
+        let title = &self.view.get(like)?.title;
+        let words = listed(&self.alike.shared(like, row))?;
+        Some((format!("Shares {words} with {title}"), like))
+    }
+
+    /// The titles of the history that speak most for the item, by a source that brought it.
     fn evidence(&self, item: &Fused) -> Vec<u32> {
-        let personal = |source: Source| {
-            matches!(source, Source::Collaborative | Source::ItemItem | Source::Sequence)
-        };
-        if !item.sources.iter().any(|part| personal(part.source)) {
-            return Vec::new();
+        let says = |source| item.sources.iter().any(|part| part.source == source);
+        let mut rows = Vec::new();
+        if says(Source::Sequence) {
+            let (counts, viewers) = (&self.counts.transitions, &self.counts.viewers);
+            let followed = counts.evidence(self.latest, item.row, viewers);
+            rows.extend(followed.into_iter().take(EVIDENCE).map(|(row, _)| row));
         }
-        let followed = self.counts.transitions.evidence(
-            &self.taste.recent,
-            item.row,
-            &self.counts.viewers,
-            self.sequence,
-        );
-        let mut rows: Vec<u32> = followed.into_iter().take(EVIDENCE).map(|(row, _)| row).collect();
-        if rows.is_empty() {
+        if rows.is_empty() && says(Source::ItemItem) {
             let near = self.snapshot.near(&self.taste.engaged, item.row);
             rows.extend(near.into_iter().take(EVIDENCE).map(|(row, _)| row));
         }
-        if rows.is_empty() {
+        if let (true, true, Some(placed)) =
+            (rows.is_empty(), says(Source::Embedding), self.embedding)
+        {
+            let spoken = placed.vectors.evidence(&self.taste.recent, item.row);
+            rows.extend(spoken.into_iter().take(EVIDENCE).map(|(row, _)| row));
+        }
+        if rows.is_empty() && says(Source::Collaborative) {
             rows.extend(self.most_alike(item.row));
+        }
+        if rows.is_empty() && says(Source::Content) {
+            rows.extend(content::evidence(self.vectors, &self.taste.liked, item.row, EVIDENCE));
         }
         rows.retain(|row| self.view.get(*row).is_some());
         rows
     }
 
     fn most_alike(&self, row: u32) -> Option<u32> {
-        let factors = self.snapshot.factors(row)?;
-        self.taste
-            .recent
-            .iter()
-            .filter_map(|other| {
-                Some((*other, matrix::cosine(factors, self.snapshot.factors(*other)?)))
-            })
+        match &self.shortlist {
+            Some(shortlist) => shortlist.most_alike(row, || self.work_out_most_alike(row)),
+            None => self.work_out_most_alike(row),
+        }
+    }
+
+    fn work_out_most_alike(&self, row: u32) -> Option<u32> {
+        let recent = self.taste.recent.iter();
+        recent
+            .map(|other| (*other, self.snapshot.cosine(*other, row)))
             .filter(|(_, alike)| *alike >= ALIKE)
             .max_by(|a, b| a.1.total_cmp(&b.1))
             .map(|(other, _)| other)
     }
 
     fn because(&self, evidence: &[u32]) -> String {
-        let titles: Vec<_> = evidence
-            .iter()
-            .filter_map(|row| self.view.get(*row))
-            .map(|content: &std::sync::Arc<Content>| content.title.as_str())
-            .collect();
-        let state = self.user.state();
-        let seen = evidence.iter().all(|row| state.history.is_blocked(*row));
-        let verb = if seen { "Because you watched" } else { "Because of your interest in" };
-        format!("{verb} {}", titles.join(" and "))
+        let seen = evidence.iter().all(|row| self.taste.is_blocked(*row));
+        let verb = if seen { "Because you watched " } else { "Because of your interest in " };
+        let mut sentence = String::with_capacity(ROOM);
+        sentence.push_str(verb);
+        for (at, content) in evidence.iter().filter_map(|row| self.view.get(*row)).enumerate() {
+            sentence.push_str(if at > 0 { " and " } else { "" });
+            sentence.push_str(&content.title);
+        }
+        sentence
+    }
+}
+
+/// `a`, `a and b`, `a, b and c`; `None` of nothing.
+fn listed(words: &[&str]) -> Option<String> {
+    match words {
+        [] => None,
+        [one] => Some((*one).to_owned()),
+        [rest @ .., last] => Some(format!("{} and {last}", rest.join(", "))),
     }
 }
 

@@ -9,10 +9,11 @@ use crate::Engine;
 use crate::candidates::Question;
 use crate::catalogue::View;
 use crate::error::Result;
-use crate::fuse::{Fused, fuse};
+use crate::fuse::{Ensemble, Fused};
 use crate::gate;
 use crate::live::users::User;
 use crate::reasons::Reasons;
+use crate::snapshot::embedding::Embedding;
 
 pub use sona_domain::RequestContext;
 
@@ -55,68 +56,82 @@ impl Engine {
         let taste = user.taste(&snapshot);
         let excluded: Vec<_> =
             request.exclude.iter().filter_map(|id| self.catalogue.row(id)).collect();
-        let allowed = gate::allowed(&view, user, &excluded);
-        let per_source = self.options.fusion.candidates_per_source.max(limit + SPARE);
+        let allowed = gate::allowed(&view, &taste, &excluded);
         let sequence: sequence::Options = (&self.options.sequence).into();
 
+        let vectors = self.vectors();
+        let placed = snapshot.embedding().map(Embedding::placed);
+        let alike = self.attributes.alike();
         let counts = self.counts();
+        let latest = sequence.source_weights(&taste.recent, &counts.viewers);
         let question = Question {
             snapshot: &snapshot,
             counts: &counts,
+            near: &alike.near,
+            embedding: placed.as_deref(),
             trending: &counts.trending,
             taste: &taste,
+            latest: &latest,
             view: &view,
             context: &request.context,
-            sequence: &sequence,
+            vectors: &vectors,
+            content: &self.options.content,
+            now,
             allowed: &allowed,
-            limit: per_source,
+            narrowed: !excluded.is_empty(),
+            limit: self.options.fusion.candidates_per_source.max(limit + SPARE),
         };
-        let sources = question.sources();
-        let sources: Vec<_> = sources.iter().map(Box::as_ref).collect();
-        let (mut fused, sources) = fuse(&sources, &allowed, &self.options.fusion, limit + SPARE);
-        gate::recheck(self, Some(user), self.clock.now(), &mut fused, |item| item.row);
-        fused.truncate(limit);
-
+        let ensemble = Ensemble::ask(&question, &self.options.fusion, limit + SPARE);
         let reasons = Reasons {
             view: &view,
             counts: &counts,
+            alike: &alike,
+            embedding: placed.as_deref(),
             snapshot: &snapshot,
-            user,
             taste: &taste,
-            sequence: &sequence,
+            vectors: &vectors,
+            shortlist: taste.by_factors.get(),
+            latest: &latest,
             window_days: self.options.trending.window_days,
             mood: request.context.mood.map(|mood| mood.word()),
         };
-        let recommendations =
-            fused.into_iter().filter_map(|item| self.present(item, &view, &reasons)).collect();
+        let mut list = ensemble.list(limit + SPARE);
+        let seen = (&*view, Some((user, &*taste)));
+        gate::recheck(self, seen, self.clock.now(), &mut list, |(row, _)| *row);
+        let items = list.into_iter().take(limit).map(|item| ensemble.explain(item));
+        let mut recommendations = Vec::with_capacity(limit);
+        recommendations.extend(items.filter_map(|item| present(item, &view, &reasons)));
         Recommendations {
             user_id: request.user_id.clone(),
             recommendations,
-            sources,
+            sources: ensemble.statuses(),
             interaction_count: user.state().interaction_count,
             model_version: snapshot.version(),
             generated_at: now,
         }
     }
+}
 
-    fn present(&self, item: Fused, view: &View, reasons: &Reasons<'_>) -> Option<Recommendation> {
-        let content = view.get(item.row)?;
-        let (explanation, evidence) = reasons.explain(&item);
-        let strongest = item.sources.first().map(|part| part.source);
-        Some(Recommendation {
-            content_id: content.content_id.clone(),
-            title: content.title.clone(),
-            year: content.year,
-            score: item.score,
-            recommendation_type: match (strongest, item.sources.len()) {
-                (Some(source), 1) => source.into(),
-                (Some(_), _) => RecommendationType::Hybrid,
-                (None, _) => RecommendationType::Popular,
-            },
-            based_on: evidence.into_iter().map(|row| self.catalogue.id(row)).collect(),
-            explanation,
-            ttl_seconds: if strongest == Some(Source::Trending) { TTL_TRENDING } else { TTL },
-            sources: item.sources,
-        })
-    }
+fn present(item: Fused, view: &View, reasons: &Reasons<'_>) -> Option<Recommendation> {
+    let content = view.get(item.row)?;
+    let (explanation, evidence) = reasons.explain(&item);
+    let strongest = item.sources.first().map(|part| part.source);
+    Some(Recommendation {
+        content_id: content.content_id.clone(),
+        title: content.title.clone(),
+        year: content.year,
+        score: item.score,
+        recommendation_type: match (strongest, item.sources.len()) {
+            (Some(source), 1) => source.into(),
+            (Some(_), _) => RecommendationType::Hybrid,
+            (None, _) => RecommendationType::Popular,
+        },
+        based_on: evidence
+            .into_iter()
+            .filter_map(|row| Some(view.get(row)?.content_id.clone()))
+            .collect(),
+        explanation,
+        ttl_seconds: if strongest == Some(Source::Trending) { TTL_TRENDING } else { TTL },
+        sources: item.sources,
+    })
 }

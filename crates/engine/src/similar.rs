@@ -1,13 +1,15 @@
-//! Titles like a title: by the factors of those who engaged with both, and by who engaged with one around the other.
+//! Titles like a title: by the factors of those who engaged with both, by who engaged with one around the other, and by
+//! what their texts say.
 
 use sona_domain::{ContentId, RecommendationType, SimilarTitle, Source};
 
 use crate::Engine;
 use crate::candidates::{Candidates, Dense};
 use crate::error::{Error, Result};
-use crate::fuse::fuse;
+use crate::fuse::{Ensemble, Fused};
 use crate::gate;
 use crate::live::counts::Counts;
+use crate::options::Fusion;
 use crate::recommend::MAX_LIMIT;
 use crate::snapshot::Snapshot;
 
@@ -18,11 +20,11 @@ const SPARE: usize = 20;
 const SHRINK: f32 = 10.0;
 
 /// What a source says that has nothing.
-const ABSENT: &str = "nobody engaged with this title and another one";
+const ABSENT: &str = "it knows nothing of this title and another one";
 
 impl Engine {
     /// The titles most like `id`, most alike first; only titles that may be shown now. Empty if nobody has
-    /// engaged with it yet.
+    /// engaged with it and its text has no vector yet.
     pub fn similar(&self, id: &ContentId, limit: usize) -> Result<Vec<SimilarTitle>> {
         let now = self.clock.now();
         let unknown = || Error::UnknownContent(id.clone());
@@ -36,14 +38,19 @@ impl Engine {
         let per_source = self.options.fusion.candidates_per_source.max(limit + SPARE);
         let dense = |source, scores| Dense::new(source, scores, &allowed, per_source, ABSENT);
         let snapshot = self.snapshot.load_full();
-        let sources: [&dyn Candidates; 2] = [
-            &dense(Source::Collaborative, cosines(&snapshot, row)),
-            &dense(Source::Sequence, co_engagement(&self.counts(), row)),
+        let vectors = self.vectors();
+        let alike = vectors.get(row).map(|vector| vectors.cosines(vector)).unwrap_or_default();
+        let sources: [Box<dyn Candidates>; 3] = [
+            Box::new(dense(Source::Collaborative, cosines(&snapshot, row))),
+            Box::new(dense(Source::Sequence, co_engagement(&self.counts(), row))),
+            Box::new(dense(Source::Content, alike)),
         ];
-        let (mut fused, _) = fuse(&sources, &allowed, &self.options.fusion, limit + SPARE);
-        gate::recheck(self, None, self.clock.now(), &mut fused, |item| item.row);
-        fused.truncate(limit);
-        let present = |item: crate::fuse::Fused| {
+        let fusion =
+            Fusion { content: self.options.content.similar_weight, ..self.options.fusion.clone() };
+        let ensemble = Ensemble::new(sources, &allowed, &fusion, limit + SPARE);
+        let mut list = ensemble.list(limit + SPARE);
+        gate::recheck(self, (&*view, None), self.clock.now(), &mut list, |(row, _)| *row);
+        let present = |item: Fused| {
             let content = view.get(item.row)?;
             Some(SimilarTitle {
                 content_id: content.content_id.clone(),
@@ -57,7 +64,8 @@ impl Engine {
                 sources: item.sources,
             })
         };
-        Ok(fused.into_iter().filter_map(present).collect())
+        let items = list.into_iter().take(limit).map(|item| ensemble.explain(item));
+        Ok(items.filter_map(present).collect())
     }
 }
 
@@ -74,13 +82,13 @@ fn cosines(snapshot: &Snapshot, row: u32) -> Vec<f32> {
 
 /// How often each title was engaged with around `row`, either way, for what its viewers would make one expect.
 fn co_engagement(counts: &Counts, row: u32) -> Vec<f32> {
-    let mut scores = vec![0.0; counts.viewers.len()];
+    let mut scores = vec![0.0; counts.viewers.viewers().len()];
     if row as usize >= counts.transitions.items() {
         return scores;
     }
     for (other, count) in counts.transitions.neighbours(row) {
         let both_ways = count + counts.transitions.count(other, row);
-        let viewers = counts.viewers[other as usize] as f32;
+        let viewers = counts.viewers.of(other) as f32;
         scores[other as usize] = both_ways / (viewers + SHRINK).sqrt();
     }
     scores

@@ -1,11 +1,18 @@
-//! The immutable part of serving: one model version, aligned to the catalogue's rows.
+//! One model version, aligned to the catalogue's rows. All of it is immutable but the places of the titles that came after
+//! it in its embedding.
+
+use std::sync::Arc;
 
 use sona_numeric::als::{self, Projection};
 use sona_numeric::item_item;
 use sona_numeric::matrix::{self, Matrix};
 
 use crate::artifact::Artifact;
-use crate::catalogue::Catalogue;
+use crate::catalogue::{Catalogue, View};
+
+pub(crate) mod embedding;
+
+use embedding::Embedding;
 
 /// What one model version brings to a request. Without a model every answer about taste is empty.
 pub(crate) struct Snapshot {
@@ -18,6 +25,7 @@ struct Served {
     norms: Vec<f32>,
     projection: Projection,
     item_item: Option<item_item::Model>,
+    embedding: Option<Embedding>,
 }
 
 impl Snapshot {
@@ -39,16 +47,29 @@ impl Snapshot {
         for (from, to) in placed.iter().enumerate() {
             items.row_mut(*to as usize).copy_from_slice(artifact.factors.row(from));
         }
+        // Rows given out meanwhile are followed once this serves.
+        let view = catalogue.latest();
+        let embedding = artifact.embedding.as_ref();
+        let embedding = embedding.map(|model| Embedding::new(model, &placed, view));
         let near = artifact.item_item.as_ref().map(|model| model.moved(&placed, catalogue.len()));
-        Self::of_factors(version, items, &artifact.options).with_item_item(near)
+        // Titles the model was not trained on are no evidence of anything: not of the Gramian, nor by their number.
+        let projection = Projection::new(&artifact.factors, &artifact.options);
+        Self::of_projection(version, items, projection)
+            .with_item_item(near)
+            .with_embedding(embedding)
     }
 
     /// Factors that lie on the catalogue's rows already.
     pub(crate) fn of_factors(version: i64, items: Matrix, options: &als::Options) -> Self {
         let projection = Projection::new(&items, options);
+        Self::of_projection(version, items, projection)
+    }
+
+    fn of_projection(version: i64, items: Matrix, projection: Projection) -> Self {
         let norms = (0..items.rows()).map(|r| matrix::dot(items.row(r), items.row(r)).sqrt());
         let norms = norms.collect();
-        Self { model: Some(Served { version, items, norms, projection, item_item: None }) }
+        let served = Served { version, items, norms, projection, item_item: None, embedding: None };
+        Self { model: Some(served) }
     }
 
     /// The same with what is near each title.
@@ -57,6 +78,31 @@ impl Snapshot {
             model.item_item = near;
         }
         self
+    }
+
+    /// The same with an embedding.
+    pub(crate) fn with_embedding(mut self, embedding: Option<Embedding>) -> Self {
+        if let Some(model) = &mut self.model {
+            model.embedding = embedding;
+        }
+        self
+    }
+
+    /// The model's embedding.
+    pub(crate) fn embedding(&self) -> Option<&Embedding> {
+        self.model.as_ref()?.embedding.as_ref()
+    }
+
+    /// Takes in what is new in the catalogue.
+    pub(crate) fn follow(&self, view: &Arc<View>) {
+        if let Some(embedding) = self.embedding() {
+            embedding.follow(view.clone());
+        }
+    }
+
+    /// Whether [`Snapshot::follow`] would find something new.
+    pub(crate) fn has_followed(&self, view: &View) -> bool {
+        self.embedding().is_none_or(|embedding| embedding.has_followed(view))
     }
 
     /// The model's version.
@@ -100,6 +146,16 @@ impl Snapshot {
     pub(crate) fn near(&self, engaged: &[u32], target: u32) -> Vec<(u32, f32)> {
         let near = self.model.as_ref().and_then(|model| model.item_item.as_ref());
         near.map_or_else(Vec::new, |near| near.evidence(engaged, target))
+    }
+
+    /// Cosine of two rows' factors; 0 if the model was not trained on both.
+    pub(crate) fn cosine(&self, a: u32, b: u32) -> f32 {
+        let norm = |row: u32| self.norms().get(row as usize).copied().unwrap_or(0.0);
+        let norms = norm(a) * norm(b);
+        match (self.factors(a), self.factors(b)) {
+            (Some(a), Some(b)) if norms > 0.0 => (matrix::dot(a, b) / norms).clamp(-1.0, 1.0),
+            _ => 0.0,
+        }
     }
 
     /// A row's factors, if the model was trained on it.

@@ -11,19 +11,22 @@ use crate::log::Request;
 use crate::start::MODEL_NAME;
 
 impl Engine {
-    /// Serves the current model now instead of at the next look at the pointer.
+    /// Serves the current model now instead of at the next look at the pointer. A model that stops being the current
+    /// one while it is prepared gives way to the one that took its place.
     pub async fn install_current(self: &Arc<Self>) -> Result<()> {
-        let Some(model) = self.store.current_model(MODEL_NAME).await? else { return Ok(()) };
-        if self.snapshot.load().version() == Some(model.version) {
-            return Ok(());
+        loop {
+            let Some(model) = self.store.current_model(MODEL_NAME).await? else { return Ok(()) };
+            if self.snapshot.load().version() == Some(model.version) {
+                return Ok(());
+            }
+            let prepared = Box::new(self.prepare(&model).await?);
+            let (reply, installed) = oneshot::channel();
+            let request = Request::Install { prepared, reply };
+            self.requests.send(request).await.map_err(|_| Error::Closed)?;
+            if installed.await.map_err(|_| Error::Closed)?? {
+                tracing::info!(version = model.version, "serving model");
+            }
         }
-        let prepared = Box::new(self.prepare(&model).await?);
-        let (reply, installed) = oneshot::channel();
-        let request = Request::Install { prepared, reply };
-        self.requests.send(request).await.map_err(|_| Error::Closed)?;
-        installed.await.map_err(|_| Error::Closed)??;
-        tracing::info!(version = model.version, "serving model");
-        Ok(())
     }
 
     /// Starts preparing the model the pointer names, if it is another one than is served.

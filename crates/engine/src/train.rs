@@ -4,31 +4,32 @@
 //! Killed at any step it can be run again: the lease runs out, another claim starts from the beginning, and
 //! nothing that was left behind (a blob without a version, a version without the pointer) is ever served.
 
-use std::ops::ControlFlow;
+mod fit;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
-use sona_domain::model::NewModelVersion;
 use sona_domain::{JobId, JobOutcome, MetricPoint, ModelVersion, TrainingJob};
-use sona_numeric::{als, item_item};
 use sona_store::NewJob;
-use tokio::sync::mpsc;
 
 use crate::Engine;
-use crate::artifact::{self, Artifact};
+use crate::artifact::Artifact;
 use crate::dataset::{Dataset, HeldOut};
+use crate::encoder::ENCODER_NAME;
 use crate::error::{Error, Result};
 use crate::judge::{ndcg, rejection};
-use crate::options;
+use crate::registry;
 use crate::start::MODEL_NAME;
+use crate::vectors::EMBEDDINGS_NAME;
+use fit::Fitted;
 
 /// A log of fewer events is not trained on again only because it has doubled.
 const MIN_GROWN: i64 = 100;
 
-/// Seconds between two trainings of a log that keeps doubling.
-const MIN_PAUSE: f64 = 60.0;
+/// Seconds between two trainings of a log, or a catalogue, that keeps doubling.
+pub(crate) const MIN_PAUSE: f64 = 60.0;
 
 /// How often an idle worker looks for a job.
 const IDLE: Duration = Duration::from_secs(2);
@@ -47,6 +48,22 @@ pub enum Progress {
         /// The objective after it.
         loss: f64,
     },
+    /// Titles are encoded.
+    Encoding {
+        /// How many are done.
+        done: usize,
+        /// Of how many.
+        of: usize,
+    },
+    /// One pass of the embedding over the log is done.
+    Epoch {
+        /// Which, 1-based.
+        index: usize,
+        /// Of how many.
+        of: usize,
+        /// The mean loss of its targets.
+        loss: f64,
+    },
     /// Lists for held-out users are made.
     Judging,
     /// The file is written.
@@ -57,28 +74,27 @@ pub enum Progress {
 pub type Report = Arc<dyn Fn(Progress) + Send + Sync>;
 
 /// One claimed job.
-struct Run {
-    job: TrainingJob,
-    worker: String,
-    cancelled: Arc<AtomicBool>,
-    report: Report,
-}
-
-/// What a fit gives, before anybody has judged it.
-struct Fitted {
-    model: als::Model,
-    options: als::Options,
-    /// Only what has a weight in the fusion is trained.
-    item_item: Option<item_item::Model>,
+pub(crate) struct Run {
+    pub(crate) job: TrainingJob,
+    pub(crate) worker: String,
+    pub(crate) cancelled: Arc<AtomicBool>,
+    pub(crate) report: Report,
 }
 
 impl Engine {
     /// Queues a training with the present options.
     pub async fn submit_training(&self) -> Result<JobId> {
-        let job_id = JobId(self.ids.fresh());
         let options = serde_json::to_value(&self.options.als).unwrap_or_default();
-        let options = options.as_object().cloned().unwrap_or_default();
-        let job = NewJob { job_id: job_id.clone(), model_name: MODEL_NAME.to_owned(), options };
+        self.submit(MODEL_NAME, options.as_object().cloned().unwrap_or_default()).await
+    }
+
+    pub(crate) async fn submit(
+        &self,
+        model_name: &str,
+        options: Map<String, Value>,
+    ) -> Result<JobId> {
+        let job_id = JobId(self.ids.fresh());
+        let job = NewJob { job_id: job_id.clone(), model_name: model_name.to_owned(), options };
         self.store.submit_job(&job, self.clock.now()).await?;
         Ok(job_id)
     }
@@ -103,7 +119,11 @@ impl Engine {
             run.worker.clone(),
             run.cancelled.clone(),
         ));
-        let result = self.train(&run).await;
+        let result = match run.job.model_name.as_str() {
+            ENCODER_NAME => self.train_encoder(&run).await,
+            EMBEDDINGS_NAME => self.embed_catalogue(&run).await,
+            _ => self.train(&run).await,
+        };
         heartbeat.abort();
         if let Err(error) = result {
             let (id, now) = (&run.job.job_id, self.clock.now());
@@ -121,8 +141,14 @@ impl Engine {
     /// Runs jobs as they come, and submits one when the last training is older than the configured interval.
     pub async fn work(self: Arc<Self>, worker: String) {
         loop {
-            if let Err(error) = self.submit_if_due().await {
-                tracing::warn!(%error, "training could not be scheduled");
+            for submitted in [
+                self.submit_if_due().await,
+                self.submit_encoder_if_due().await,
+                self.submit_embedding_if_due().await,
+            ] {
+                if let Err(error) = submitted {
+                    tracing::warn!(%error, "training could not be scheduled");
+                }
             }
             match self.run_training(&worker, None, Arc::new(|_| {})).await {
                 Ok(Some(job)) => tracing::info!(job = %job.job_id, "training finished"),
@@ -143,7 +169,7 @@ impl Engine {
             return Ok(());
         }
         let doubled = applied >= MIN_GROWN.max(2 * self.condition().trained_through.0);
-        let last = self.store.jobs(None, 1).await?.into_iter().next();
+        let last = self.store.jobs(Some(MODEL_NAME), None, 1).await?.into_iter().next();
         let due = last.is_none_or(|job| {
             let age = job.finished_at.map(|at| self.clock.now().seconds_since(at));
             age.is_some_and(|age| age >= interval * 3600.0 || (doubled && age >= MIN_PAUSE))
@@ -187,7 +213,7 @@ impl Engine {
         let ours = self.store.complete_job(&run.job.job_id, &run.worker, &outcome, now).await?;
         run.owned(ours)?;
         self.install_current().await?;
-        self.drop_old_versions().await
+        self.drop_old_versions(MODEL_NAME).await
     }
 
     /// Serves the new model unless it is worse than the serving one. If another training moved the pointer
@@ -222,51 +248,17 @@ impl Engine {
             if self.store.set_current_model(MODEL_NAME, expected, version, now).await? {
                 return Ok(JobOutcome::Registered { version });
             }
-            // Not ours any more, or so many trainings ended meanwhile that this version was cleaned away.
-            let kept = self.store.model(MODEL_NAME, version).await?.is_some();
-            run.owned(kept && !run.cancelled.load(Ordering::Acquire))?;
+            self.still_kept(run, MODEL_NAME, version).await?;
         }
     }
 
-    /// Fits on a blocking thread; metric points are written as they come.
-    async fn fit(self: &Arc<Self>, run: &Run, data: Dataset) -> Result<(Arc<Dataset>, Fitted)> {
-        let interactions = data.interactions()?;
-        let options = job_options(&run.job, &self.options.als).for_matrix(&interactions);
-        let of = options.iterations;
-        let (points, mut measured) = mpsc::unbounded_channel();
-        let (cancelled, report) = (run.cancelled.clone(), run.report.clone());
-        let wanted = self.options.fusion.item_item > 0.0;
-        let near = wanted.then(|| item_item::Options::from(&self.options.item_item));
-        let work = move || -> Result<Fitted> {
-            let fitted = als::fit(&interactions, &options, &mut |iteration| {
-                let als::Iteration { index, loss } = iteration;
-                report(Progress::Iteration { index, of, loss });
-                let _ = points.send((index as i64, loss));
-                if cancelled.load(Ordering::Acquire) {
-                    ControlFlow::Break(())
-                } else {
-                    ControlFlow::Continue(())
-                }
-            });
-            let model = fitted?;
-            let item_item =
-                near.map(|options| item_item::fit(&interactions, &options)).transpose()?;
-            Ok(Fitted { model, options, item_item })
-        };
-        let fitting = tokio::task::spawn_blocking(work);
-        while let Some((step, loss)) = measured.recv().await {
-            self.write_metric(run, step, "loss", loss).await?;
-        }
-        let fitted = fitting.await.map_err(|panic| Error::NothingToTrain(panic.to_string()))?;
-        match fitted {
-            Err(Error::Training(als::Error::Cancelled)) => {
-                Err(Error::LostJob(run.job.job_id.clone()))
-            }
-            fitted => Ok((Arc::new(data), fitted?)),
-        }
-    }
-
-    async fn write_metric(&self, run: &Run, step: i64, name: &str, value: f64) -> Result<()> {
+    pub(crate) async fn write_metric(
+        &self,
+        run: &Run,
+        step: i64,
+        name: &str,
+        value: f64,
+    ) -> Result<()> {
         let point = MetricPoint {
             attempt: run.job.attempts,
             step,
@@ -310,53 +302,22 @@ impl Engine {
             viewers: counted.viewers,
             transitions: counted.transitions,
             item_item: fitted.item_item,
+            embedding: fitted.embedding,
             options: fitted.options,
             through: data.through,
         };
-        let key =
-            format!("models/{MODEL_NAME}/{}-{}.safetensors", run.job.job_id, run.job.attempts);
+        let key = registry::key(run, MODEL_NAME, "safetensors");
         let unusable = |detail| Error::Artifact { key: key.clone(), detail };
         let bytes = artifact.encode().map_err(unusable)?;
-        let new = NewModelVersion {
-            model_name: MODEL_NAME.to_owned(),
-            blob_key: key.clone(),
-            size_bytes: bytes.len() as i64,
-            sha256: artifact::checksum(&bytes),
-            metadata: metadata(run, &artifact, ndcg),
-            job_id: Some(run.job.job_id.clone()),
-        };
-        self.blobs.put(&key, bytes).await?;
-        Ok(self.store.register_model(&new, self.clock.now()).await?)
-    }
-
-    /// Keeps the newest versions and the current one; files go with their versions.
-    async fn drop_old_versions(&self) -> Result<()> {
-        let models = self.store.models(MODEL_NAME).await?;
-        for old in models.iter().skip(self.options.training.keep_versions + 1) {
-            self.drop_version(old).await?;
-        }
-        Ok(())
-    }
-
-    /// Deletes a version and its file, unless it is the current one.
-    async fn drop_version(&self, model: &ModelVersion) -> Result<()> {
-        if self.store.delete_model(MODEL_NAME, model.version).await? {
-            self.blobs.delete(&model.blob_key).await?;
-        }
-        Ok(())
+        self.register_file(run, (MODEL_NAME, key), bytes, metadata(run, &artifact, ndcg)).await
     }
 }
 
 impl Run {
     /// An error unless the job is still ours.
-    fn owned(&self, ours: bool) -> Result<()> {
+    pub(crate) fn owned(&self, ours: bool) -> Result<()> {
         if ours { Ok(()) } else { Err(Error::LostJob(self.job.job_id.clone())) }
     }
-}
-
-/// The options a job was submitted with.
-fn job_options(job: &TrainingJob, fallback: &options::Als) -> options::Als {
-    serde_json::from_value(Value::Object(job.options.clone())).unwrap_or_else(|_| fallback.clone())
 }
 
 fn metadata(run: &Run, artifact: &Artifact, ndcg: f64) -> Map<String, Value> {

@@ -131,11 +131,13 @@ impl<'b> Bench<'b> {
         let model = match search.subject {
             Subject::Collaborative => Model::Alone(Source::Collaborative),
             Subject::Sequence => Model::Alone(Source::Sequence),
+            Subject::Attributes => Model::Alone(Source::Attributes),
+            Subject::Embedding => Model::Alone(Source::Embedding),
             Subject::Trending => Model::Alone(Source::Trending),
             Subject::Fused => Model::Fused,
         };
-        if !model.is_possible(data) {
-            return Err(Error::Unsuitable(format!("{model} needs times, and the data has none")));
+        if let Some(lack) = model.lack(data) {
+            return Err(Error::Unsuitable(lack));
         }
         let sources = model.possible_sources();
         let fit = || Fitted::new(data, &split, &sources, &search.engine, clock);

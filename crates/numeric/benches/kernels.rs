@@ -7,7 +7,7 @@ use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_mai
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use sona_numeric::{
-    Interactions, Matrix, Projection, RowSet, Transitions, als, dot, sequence, top_k,
+    Interactions, Matrix, Projection, RowSet, Scores, Transitions, als, dot, sequence, top_k,
 };
 use std::hint::black_box;
 use std::ops::ControlFlow;
@@ -72,16 +72,20 @@ fn transitions(c: &mut Criterion) {
     let options = sequence::Options::default();
     let sequences: Vec<_> = (0..5_000).map(|user| popular_rows(40, user)).collect();
     let counted = Transitions::from_sequences(ITEMS, &sequences, &options);
-    let (before, popularity) = (popular_rows(20, 99), vec![50; ITEMS]);
+    let before = popular_rows(20, 99);
+    let popularity = sequence::Popularity::new(vec![50; ITEMS], &options);
     let mut group = c.benchmark_group("transitions");
     let mut live = counted.clone();
     let mut next = (0_u32..ITEMS as u32).cycle();
     group.bench_function("observe, after 20", |b| {
         b.iter(|| live.observe(&before, next.next().unwrap_or_default(), &options));
     });
-    let mut scores = vec![0.0; ITEMS];
+    let mut scores = Scores::default();
     group.bench_function("score, 10 titles", |b| {
-        b.iter(|| counted.score(black_box(&before), &popularity, &options, &mut scores));
+        b.iter(|| {
+            let sources = options.source_weights(black_box(&before), &popularity);
+            counted.score(&sources, &popularity, &mut scores);
+        });
     });
     group.throughput(Throughput::Elements(sequences.iter().map(Vec::len).sum::<usize>() as u64));
     group.bench_function("from_sequences, 5,000 x 40", |b| {

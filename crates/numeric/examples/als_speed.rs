@@ -104,12 +104,13 @@ fn read(bytes: &[u8]) -> Result<Interactions, Box<dyn Error>> {
     let (rows, columns, entries) = (word(0)?, word(1)?, word(2)?);
     let (cells, _) = body[8 * (4 + rows)..].as_chunks::<4>();
     let (indices, values) = cells.split_at_checked(entries).ok_or("cut short")?;
-    let mut lists = Vec::with_capacity(rows);
-    for row in 0..rows {
-        let range = word(3 + row)?..word(4 + row)?;
-        // Ours is α0 + α·w; a confidence of 10·v therefore is a weight of v − α0/α.
-        let weight = |at: usize| f32::from_le_bytes(values[at]) - 0.1;
-        lists.push(range.map(|at| (u32::from_le_bytes(indices[at]), weight(at))).collect());
+    let starts = (0..=rows).map(|row| word(3 + row)).collect::<Result<Vec<_>, _>>()?;
+    if starts.is_empty() || starts.windows(2).any(|w| w[1] < w[0]) || starts[rows] > entries {
+        return Err("row pointers out of order".into());
     }
+    // Ours is α0 + α·w; a confidence of 10·v therefore is a weight of v − α0/α.
+    let weight = |at: usize| f32::from_le_bytes(values[at]) - 0.1;
+    let pair = |at: usize| (u32::from_le_bytes(indices[at]), weight(at));
+    let lists = starts.windows(2).map(|w| (w[0]..w[1]).map(pair).collect());
     Ok(Interactions::from_rows(columns, lists)?)
 }

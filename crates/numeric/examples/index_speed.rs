@@ -1,12 +1,11 @@
 //! Times the search for the nearest vectors, and counts how many of them are found.
 //!
-//! `cargo run --release -p sona-numeric --example index_speed -- [ROWS] [WIDTH] [QUERIES] [GRAPH] [RATINGS.csv]`
+//! `cargo run --release -p sona-numeric --example index_speed -- [ROWS] [WIDTH] [QUERIES] [RATINGS.csv]`
 //!
 //! Without a file, ROWS vectors are made from a fixed seed: combinations of a few directions and some noise, as
 //! embeddings are. A file holds lines that begin with `user,item,rating`; the vectors are then the factors of its items,
 //! fitted by ALS, and ROWS says nothing. Every query is answered by each contender before the next query: a plain scan
-//! of 32-bit numbers, the index and, unless GRAPH is 0, a graph of the library usearch (its default connectivity, codes of one byte);
-//! over all rows, over a tenth and over a hundredth of them.
+//! of 32-bit numbers and the index; over all rows, over a tenth and over a hundredth of them.
 #![expect(clippy::print_stdout, reason = "a program whose result is what it prints")]
 #![expect(clippy::disallowed_methods, reason = "a program on its own reads files and the clock")]
 
@@ -17,7 +16,6 @@ use std::collections::{HashMap, HashSet};
 use std::error::Error;
 use std::ops::ControlFlow;
 use std::time::Instant;
-use usearch::{IndexOptions, MetricKind, ScalarKind};
 
 const K: usize = 100;
 
@@ -27,7 +25,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         arguments.get(at).map_or(Ok(otherwise), |text| text.parse::<usize>())
     };
     let (rows, width, queries) = (number(0, 100_000)?, number(1, 512)?, number(2, 200)?);
-    let (vectors, questions) = if let Some(path) = arguments.get(4) {
+    let (vectors, questions) = if let Some(path) = arguments.get(3) {
         factors(&std::fs::read_to_string(path)?, width, queries)?
     } else {
         let mut random = SmallRng::seed_from_u64(7);
@@ -35,7 +33,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let vectors = combined(&directions, rows, &mut random);
         (vectors, combined(&directions, queries, &mut random))
     };
-    let contenders = Contenders::new(vectors, number(3, 1)? > 0)?;
+    let contenders = Contenders::new(vectors)?;
     let rows = contenders.vectors.rows();
     let (all, mut tenth, mut hundredth) =
         (RowSet::full(rows), RowSet::new(rows), RowSet::new(rows));
@@ -57,11 +55,10 @@ fn main() -> Result<(), Box<dyn Error>> {
 struct Contenders {
     vectors: Matrix,
     index: Index,
-    graph: Option<usearch::Index>,
 }
 
 impl Contenders {
-    fn new(mut vectors: Matrix, with_graph: bool) -> Result<Self, Box<dyn Error>> {
+    fn new(mut vectors: Matrix) -> Result<Self, Box<dyn Error>> {
         let (rows, width) = (vectors.rows(), vectors.width());
         println!("{rows} vectors of {width}");
         let mut index = Index::new(width);
@@ -74,15 +71,13 @@ impl Contenders {
             let unit = index.vector(row).ok_or("every row has a vector")?;
             vectors.row_mut(row as usize).copy_from_slice(unit);
         }
-        let graph = if with_graph { Some(graph_of(&vectors)?) } else { None };
-        Ok(Self { vectors, index, graph })
+        Ok(Self { vectors, index })
     }
 
     fn race(&self, questions: &Matrix, allowed: &RowSet) -> Result<(), Box<dyn Error>> {
-        let names = ["plain scan", "index", "graph"];
-        let mut times = [const { Vec::new() }; 3];
-        let (mut hits, mut answers, mut wanted) = ([0; 3], [0; 3], 0);
-        let every = allowed.count() == allowed.len();
+        let names = ["plain scan", "index"];
+        let mut times = [const { Vec::new() }; 2];
+        let (mut hits, mut answers, mut wanted) = ([0; 2], [0; 2], 0);
         for question in (0..questions.rows()).map(|at| unit(questions.row(at))) {
             let question = question.as_slice();
             let mut timed = |at: usize, answer: &dyn Fn() -> Result<Vec<u32>, Box<dyn Error>>| {
@@ -96,18 +91,9 @@ impl Contenders {
                 let found = self.index.search(question, K, allowed)?;
                 Ok(found.into_iter().map(|(row, _)| row).collect())
             })?;
-            let graph = timed(2, &|| {
-                let Some(graph) = &self.graph else { return Ok(Vec::new()) };
-                let found = if every {
-                    graph.search(question, K)?
-                } else {
-                    graph.filtered_search(question, K, |key| allowed.contains(key as u32))?
-                };
-                Ok(found.keys.into_iter().map(|key| key as u32).collect())
-            })?;
             let right: HashSet<&u32> = plain.iter().collect();
             wanted += plain.len();
-            for (at, found) in [&plain, &index, &graph].into_iter().enumerate() {
+            for (at, found) in [&plain, &index].into_iter().enumerate() {
                 answers[at] += found.len();
                 hits[at] += found.iter().filter(|row| right.contains(row)).count();
             }
@@ -116,8 +102,7 @@ impl Contenders {
             times.sort_by(f64::total_cmp);
         }
         let middle = |times: &[f64]| times[times.len() / 2];
-        let contenders = if self.graph.is_some() { 3 } else { 2 };
-        for (at, name) in names.into_iter().enumerate().take(contenders) {
+        for (at, name) in names.into_iter().enumerate() {
             let (times, scan) = (&times[at], middle(&times[0]));
             println!(
                 "  {name:<11} p10 {:>7.3} ms  p50 {:>7.3} ms  p99 {:>7.3} ms  {:>6.2} of the scan  {} answers  recall {:.4}",
@@ -141,24 +126,6 @@ impl Contenders {
         let best = top_k(&scores, allowed, K, f32::NEG_INFINITY);
         best.into_iter().map(|(row, _)| row).collect()
     }
-}
-
-/// A graph of all rows, built on one thread.
-fn graph_of(vectors: &Matrix) -> Result<usearch::Index, Box<dyn Error>> {
-    let options = IndexOptions {
-        dimensions: vectors.width(),
-        metric: MetricKind::Cos,
-        quantization: ScalarKind::I8,
-        ..IndexOptions::default()
-    };
-    let graph = usearch::Index::new(&options)?;
-    graph.reserve_capacity_and_threads(vectors.rows(), 1)?;
-    let start = Instant::now();
-    for row in 0..vectors.rows() {
-        graph.add(row as u64, vectors.row(row))?;
-    }
-    println!("graph: {:.2} s, {} MB", start.elapsed().as_secs_f64(), graph.memory_usage() >> 20);
-    Ok(graph)
 }
 
 fn unit(vector: &[f32]) -> Vec<f32> {

@@ -67,6 +67,9 @@ impl Default for Options {
     }
 }
 
+/// `ω` of the passes between the first and the last. 1.3 to 1.6 save two to three passes of seven.
+const OVER_RELAXATION: f32 = 1.4;
+
 /// Weight of a pair beyond `α0` is cut here: above it single precision cannot hold it beside the rest.
 const MOST_CONFIDENCE: f32 = 1e6;
 
@@ -189,9 +192,12 @@ pub fn fit(
     let mut items = initial(&by_item, options);
     let mut items_gramian = gramian::gramian(&items);
     for index in 1..=options.iterations {
-        Half::new(interactions, &items, &items_gramian, options).improve(&mut users);
+        let relaxation = relaxation(index, options.iterations);
+        Half::new(interactions, &items, &items_gramian, options)
+            .relaxed(relaxation)
+            .improve(&mut users);
         let users_gramian = gramian::gramian(&users);
-        let half = Half::new(&by_item, &users, &users_gramian, options);
+        let half = Half::new(&by_item, &users, &users_gramian, options).relaxed(relaxation);
         let observed = half.improve(&mut items);
         drop(half);
         items_gramian = gramian::gramian(&items);
@@ -207,6 +213,12 @@ pub fn fit(
         }
     }
     Ok(Model { users, items })
+}
+
+/// How far the rows of a pass go, where 1 is to the least loss. The first pass leaves arbitrary values, which show no
+/// way to be continued, and nothing follows the last that would make use of what it overshoots.
+fn relaxation(index: usize, iterations: usize) -> f32 {
+    if index == 1 || index == iterations { 1.0 } else { OVER_RELAXATION }
 }
 
 /// Uniform in ±0.1·√(3/f), that is with standard deviation 0.1/√f; zeros for items nobody has.

@@ -1,5 +1,8 @@
-//! Items near items: GF-CF of Shen et al., *How Powerful is Graph Convolution for Recommendation?* (CIKM 2021).
+//! Items near items, by one of two algorithms.
 //!
+//! # GF-CF
+//!
+//! Shen et al., *How Powerful is Graph Convolution for Recommendation?* (CIKM 2021).
 //! With binary `R`, `R̃ = Du^−½ R Di^−½`, and `V` the `k` leading right singular vectors of `R̃`, a user whose items are
 //! `h` scores item `j` by
 //!
@@ -10,26 +13,49 @@
 //! The first term is what those who share an item with the user had besides; the second what the whole says of it. Both
 //! are sums over the user's items, so a user the fit has never seen is scored like any other. The first term is
 //! stored as each item's strongest neighbours, the second as one row of factors an item.
+//!
+//! # EASE
+//!
+//! Steck, *Embarrassingly Shallow Autoencoders for Sparse Data* (WWW 2019): a user scores item `j` by `Σ_{i∈h} B_ij`, where
+//! `B` is the best linear map of users' items onto themselves with nothing on its diagonal (`ease`). Its weights may be
+//! negative; there is no second term. A dense matrix of all items is inverted, so it is for catalogues of thousands.
 
+mod ease;
 mod neighbours;
-mod spectrum;
 
 #[cfg(test)]
 mod tests;
 
 use crate::interactions::Interactions;
+use crate::kernel;
 use crate::matrix::{Matrix, dot};
+use crate::spectrum::{self, Symmetric};
 use neighbours::Neighbours;
+use rayon::prelude::*;
 use std::fmt;
+
+/// How items' weights for each other are found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Algorithm {
+    /// Graph filtering, for catalogues of any size.
+    #[default]
+    GfCf,
+    /// A linear autoencoder, for up to 16,000 items: 12 bytes times their square while it is fitted.
+    Ease,
+}
 
 /// What is fitted, and how.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Options {
-    /// `k`: singular vectors of the second term; 0 leaves it out.
+    /// The algorithm.
+    pub algorithm: Algorithm,
+    /// `λ` of EASE; > 0.
+    pub ridge: f32,
+    /// `k`: singular vectors of GF-CF's second term; 0 leaves it out.
     pub components: usize,
     /// `β`: weight of the second term; ≥ 0.
     pub low_pass_weight: f32,
-    /// Neighbours kept of each item, the strongest; 0 = all.
+    /// Neighbours kept of each item, the strongest by size; 0 = all.
     pub neighbours: usize,
     /// Seed of the vectors the iteration begins with.
     pub seed: u64,
@@ -37,7 +63,14 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { components: 256, low_pass_weight: 0.3, neighbours: 0, seed: 1 }
+        Self {
+            algorithm: Algorithm::GfCf,
+            ridge: 300.0,
+            components: 256,
+            low_pass_weight: 0.3,
+            neighbours: 0,
+            seed: 1,
+        }
     }
 }
 
@@ -48,6 +81,10 @@ pub enum Error {
     NoInteractions,
     /// The weight of the second term is negative or not finite.
     LowPassWeight(f32),
+    /// `λ` is not above 0 or not finite.
+    Ridge(f32),
+    /// EASE was asked for more items than it is for.
+    TooManyItems(usize),
     /// The singular vectors did not settle; the largest residual is given.
     NotConverged(f32),
     /// A dense step failed.
@@ -61,6 +98,11 @@ impl fmt::Display for Error {
             Self::LowPassWeight(weight) => {
                 write!(f, "low_pass_weight must be at least 0, is {weight}")
             }
+            Self::Ridge(ridge) => write!(f, "ridge must be above 0, is {ridge}"),
+            Self::TooManyItems(items) => {
+                let most = ease::MOST_ITEMS;
+                write!(f, "ease is for at most {most} items, there are {items}; gf-cf is for more")
+            }
             Self::NotConverged(residual) => {
                 write!(f, "the singular vectors did not settle (residual {residual:.1e})")
             }
@@ -70,6 +112,15 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+impl From<spectrum::Error> for Error {
+    fn from(error: spectrum::Error) -> Self {
+        match error {
+            spectrum::Error::NotConverged(residual) => Self::NotConverged(residual),
+            spectrum::Error::Decomposition => Self::Decomposition,
+        }
+    }
+}
 
 /// A fitted model.
 #[derive(Clone, Debug, PartialEq)]
@@ -95,6 +146,28 @@ pub fn fit(interactions: &Interactions, options: &Options) -> Result<Model, Erro
     if interactions.is_empty() {
         return Err(Error::NoInteractions);
     }
+    match options.algorithm {
+        Algorithm::GfCf => fit_gf_cf(interactions, options),
+        Algorithm::Ease => fit_ease(interactions, options),
+    }
+}
+
+fn fit_ease(interactions: &Interactions, options: &Options) -> Result<Model, Error> {
+    let Options { ridge, neighbours, .. } = *options;
+    if !(ridge.is_finite() && ridge > 0.0) {
+        return Err(Error::Ridge(ridge));
+    }
+    let by_item = interactions.transpose();
+    Ok(Model {
+        neighbours: ease::fit(interactions, ridge, neighbours)?,
+        factors: Matrix::zeros(by_item.users(), 0),
+        degrees: degrees(&by_item),
+        low_pass_weight: 0.0,
+    })
+}
+
+fn fit_gf_cf(interactions: &Interactions, options: &Options) -> Result<Model, Error> {
+    let weight = options.low_pass_weight;
     let by_item = interactions.transpose();
     let graph = Graph {
         user_scale: inverse_roots(interactions),
@@ -102,12 +175,11 @@ pub fn fit(interactions: &Interactions, options: &Options) -> Result<Model, Erro
         by_user: interactions,
         by_item: &by_item,
     };
-    let degrees: Vec<f32> =
-        (0..by_item.users()).map(|item| by_item.row(item).0.len() as f32).collect();
+    let degrees = degrees(&by_item);
     let mut factors = if options.components == 0 || weight == 0.0 {
         Matrix::zeros(by_item.users(), 0)
     } else {
-        spectrum::right_vectors(&graph, options.components, options.seed)?
+        spectrum::settled(&graph, options.components, options.seed)?.vectors
     };
     for (item, degree) in degrees.iter().enumerate() {
         for value in factors.row_mut(item) {
@@ -118,6 +190,11 @@ pub fn fit(interactions: &Interactions, options: &Options) -> Result<Model, Erro
     Ok(Model { neighbours, factors, degrees, low_pass_weight: weight })
 }
 
+/// How many users each item has.
+fn degrees(by_item: &Interactions) -> Vec<f32> {
+    (0..by_item.users()).map(|item| by_item.row(item).0.len() as f32).collect()
+}
+
 /// `R̃`, by rows and by columns.
 struct Graph<'i> {
     by_user: &'i Interactions,
@@ -126,6 +203,46 @@ struct Graph<'i> {
     user_scale: Vec<f32>,
     /// `Di^−½`.
     item_scale: Vec<f32>,
+}
+
+/// `S = R̃ᵀR̃`, whose eigenvectors are the right singular vectors of `R̃` and whose eigenvalues lie in 0..=1.
+impl Symmetric for Graph<'_> {
+    fn size(&self) -> usize {
+        self.by_item.users()
+    }
+
+    fn rank(&self) -> usize {
+        self.by_item.users().min(self.by_user.users())
+    }
+
+    fn times(&self, x: &Matrix) -> Matrix {
+        let (users, items) = (&self.user_scale, &self.item_scale);
+        // R̃ᵀ(R̃x) = Di^−½ Rᵀ Du^−1 R Di^−½ x
+        let gathered = spread(self.by_user, x, items, |user| users[user] * users[user]);
+        let ones = vec![1.0; users.len()];
+        spread(self.by_item, &gathered, &ones, |item| items[item])
+    }
+}
+
+/// Each row's sum of `scale[column] · x[column]`, times `own` of the row.
+fn spread(
+    rows: &Interactions,
+    x: &Matrix,
+    scale: &[f32],
+    own: impl Fn(usize) -> f32 + Sync,
+) -> Matrix {
+    let width = x.width();
+    let mut out = Matrix::zeros(rows.users(), width);
+    out.as_mut_slice().par_chunks_mut(width).enumerate().for_each(|(row, sum)| {
+        for column in rows.row(row).0 {
+            kernel::add(sum, scale[*column as usize], x.row(*column as usize));
+        }
+        let own = own(row);
+        for value in sum {
+            *value *= own;
+        }
+    });
+    out
 }
 
 /// One over the root of each row's number of pairs; 0 for an empty row.
@@ -143,7 +260,7 @@ pub struct Parts {
     pub starts: Vec<u64>,
     /// Neighbours, ascending within an item.
     pub neighbours: Vec<u32>,
-    /// Their weights, > 0.
+    /// Their weights, not 0.
     pub weights: Vec<f32>,
     /// `V_j Di_j^½`, items×k.
     pub factors: Matrix,

@@ -3,7 +3,7 @@
 //! Plain safe loops, written so that the compiler can vectorise them, inlined into `pulp`'s dispatch.
 //! In what answers requests (dot products, the fold-in) the order of additions is fixed by [`LANES`] and
 //! multiplications are not fused with additions, so the instruction set changes the speed, never a bit of
-//! the result. The kernels of training, [`pull`] and [`multiply`], use whole registers and fused
+//! the result. The kernels of training, [`pull`] and [`pull_and_copy`], use whole registers and fused
 //! multiplications: there the result is the same on the same machine.
 #![expect(
     clippy::inline_always,
@@ -57,16 +57,6 @@ pub(crate) fn solve_cholesky(l: &[f32], b: &mut [f32]) {
     Arch::new().dispatch(SolveCholesky { l, b });
 }
 
-/// Calls `each(k, row k · v)` for each row of the row-major `data`, whose rows are as long as `v`.
-pub(crate) fn times_each(data: &[f32], v: &[f32], each: impl FnMut(usize, f32)) {
-    Arch::new().dispatch(TimesEach { data, v, each });
-}
-
-/// Copies the rows of `matrix` listed in `rows` into `panel`, one after the other.
-pub(crate) fn copy_rows(matrix: &Matrix, rows: &[u32], panel: &mut [f32]) {
-    Arch::new().dispatch(CopyRows { matrix, rows, panel });
-}
-
 /// Adds `Σ each(k, y·v) y` over the rows `y = rows[k]` of `matrix` to `out`.
 ///
 /// Widths must be multiples of the widest register.
@@ -80,10 +70,15 @@ pub(crate) fn pull(
     Arch::new().dispatch(Pull { matrix, rows, v, out, each });
 }
 
-/// `out = left · right`, all row-major: `left` has rows of `right.rows()` values, each `stride` after the
-/// one before; `out` has rows of `right.width()`, which must be a multiple of the widest register.
-pub(crate) fn multiply(left: &[f32], stride: usize, right: &Matrix, out: &mut [f32]) {
-    Arch::new().dispatch(Multiply { left, stride, right, out });
+/// As [`pull`] with `v` and `out`; copies the rows into `panel`, one after the other, as it meets them.
+pub(crate) fn pull_and_copy(
+    matrix: &Matrix,
+    rows: &[u32],
+    panel: &mut [f32],
+    (v, out): (&[f32], &mut [f32]),
+    each: impl FnMut(usize, f32) -> f32,
+) {
+    Arch::new().dispatch(PullAndCopy { pull: Pull { matrix, rows, v, out, each }, panel });
 }
 
 /// `out += scale·v`.
@@ -216,45 +211,6 @@ impl WithSimd for SolveCholesky<'_> {
     }
 }
 
-struct TimesEach<'a, F> {
-    data: &'a [f32],
-    v: &'a [f32],
-    each: F,
-}
-
-impl<F: FnMut(usize, f32)> WithSimd for TimesEach<'_, F> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(mut self, _: S) {
-        for (k, row) in self.data.chunks_exact(self.v.len()).enumerate() {
-            (self.each)(k, dot_loop(row, self.v));
-        }
-    }
-}
-
-struct CopyRows<'a> {
-    matrix: &'a Matrix,
-    rows: &'a [u32],
-    panel: &'a mut [f32],
-}
-
-impl WithSimd for CopyRows<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
-        let places = self.panel.chunks_exact_mut(self.matrix.width());
-        for (&row, place) in self.rows.iter().zip(places) {
-            let (to, _) = S::as_mut_simd_f32s(place);
-            let (from, _) = S::as_simd_f32s(self.matrix.row(row as usize));
-            for (to, from) in to.iter_mut().zip(from) {
-                *to = *from;
-            }
-        }
-    }
-}
-
 struct Add<'a> {
     out: &'a mut [f32],
     scale: f32,
@@ -283,6 +239,11 @@ struct Pull<'a, F> {
     each: F,
 }
 
+struct PullAndCopy<'a, F> {
+    pull: Pull<'a, F>,
+    panel: &'a mut [f32],
+}
+
 impl<F: FnMut(usize, f32) -> f32> WithSimd for Pull<'_, F> {
     type Output = ();
 
@@ -292,29 +253,79 @@ impl<F: FnMut(usize, f32) -> f32> WithSimd for Pull<'_, F> {
         let (out, _) = S::as_mut_simd_f32s(self.out);
         let (blocks, rest) = self.rows.as_chunks::<BLOCK>();
         for (at, block) in blocks.iter().enumerate() {
-            pull_block(simd, self.matrix, block, (v, &mut *out), |k, dot| {
-                (self.each)(at * BLOCK + k, dot)
-            });
+            let rows = simd_rows::<S, BLOCK>(self.matrix, block);
+            pull_block(simd, rows, (v, &mut *out), |k, dot| (self.each)(at * BLOCK + k, dot));
         }
         for (at, &row) in rest.iter().enumerate() {
-            pull_block(simd, self.matrix, &[row], (v, &mut *out), |_, dot| {
-                (self.each)(blocks.len() * BLOCK + at, dot)
-            });
+            let rows = simd_rows::<S, 1>(self.matrix, &[row]);
+            let at = blocks.len() * BLOCK + at;
+            pull_block(simd, rows, (v, &mut *out), |_, dot| (self.each)(at, dot));
+        }
+    }
+}
+
+impl<F: FnMut(usize, f32) -> f32> WithSimd for PullAndCopy<'_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Pull { matrix, rows, v, out, mut each } = self.pull;
+        let (v, _) = S::as_simd_f32s(v);
+        let (out, _) = S::as_mut_simd_f32s(out);
+        let panel = &mut S::as_mut_simd_f32s(self.panel).0[..rows.len() * v.len()];
+        let (blocks, rest) = rows.as_chunks::<BLOCK>();
+        let (panel, panel_rest) = panel.split_at_mut(blocks.len() * BLOCK * v.len());
+        for (at, (block, copy)) in
+            blocks.iter().zip(panel.chunks_exact_mut(BLOCK * v.len())).enumerate()
+        {
+            let rows = copy_block(simd_rows::<S, BLOCK>(matrix, block), copy);
+            pull_block(simd, rows, (v, &mut *out), |k, dot| each(at * BLOCK + k, dot));
+        }
+        for (at, (&row, copy)) in rest.iter().zip(panel_rest.chunks_exact_mut(v.len())).enumerate()
+        {
+            let rows = copy_block(simd_rows::<S, 1>(matrix, &[row]), copy);
+            let at = blocks.len() * BLOCK + at;
+            pull_block(simd, rows, (v, &mut *out), |_, dot| each(at, dot));
         }
     }
 }
 
 #[inline(always)]
+fn simd_rows<'a, S: Simd, const ROWS: usize>(
+    matrix: &'a Matrix,
+    rows: &[u32; ROWS],
+) -> [&'a [S::f32s]; ROWS] {
+    std::array::from_fn(|at| S::as_simd_f32s(matrix.row(rows[at] as usize)).0)
+}
+
+/// Copies rows into `panel`, one after the other; where they are then.
+#[inline(always)]
+fn copy_block<'a, R: Copy, const ROWS: usize>(
+    rows: [&[R]; ROWS],
+    panel: &'a mut [R],
+) -> [&'a [R]; ROWS] {
+    let length = panel.len() / ROWS;
+    let rows = rows.map(|row| &row[..length]);
+    // Side by side, so that the memory is asked for all of them at once.
+    for at in 0..length {
+        for row in 0..ROWS {
+            panel[row * length + at] = rows[row][at];
+        }
+    }
+    let panel = &*panel;
+    std::array::from_fn(|row| &panel[row * length..(row + 1) * length])
+}
+
+#[inline(always)]
 fn pull_block<S: Simd, const ROWS: usize>(
     simd: S,
-    matrix: &Matrix,
-    rows: &[u32; ROWS],
+    rows: [&[S::f32s]; ROWS],
     (v, out): (&[S::f32s], &mut [S::f32s]),
     mut each: impl FnMut(usize, f32) -> f32,
 ) {
     let length = v.len();
     let out = &mut out[..length];
-    let y = rows.map(|row| &S::as_simd_f32s(matrix.row(row as usize)).0[..length]);
+    let y = rows.map(|row| &row[..length]);
     let mut sums = [simd.splat_f32s(0.0); ROWS];
     for at in 0..length {
         for row in 0..ROWS {
@@ -331,72 +342,5 @@ fn pull_block<S: Simd, const ROWS: usize>(
             sum = simd.mul_add_e_f32s(factors[row], y[row][at], sum);
         }
         out[at] = sum;
-    }
-}
-
-/// Rows and registers of a product that are summed at once.
-const TILE: (usize, usize) = (8, 2);
-
-struct Multiply<'a> {
-    left: &'a [f32],
-    stride: usize,
-    right: &'a Matrix,
-    out: &'a mut [f32],
-}
-
-impl WithSimd for Multiply<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let (depth, width) = (self.right.rows(), self.right.width());
-        let mut left = self.left;
-        let mut blocks = self.out.chunks_exact_mut(width * TILE.0);
-        for out in &mut blocks {
-            let rows: [&[f32]; TILE.0] =
-                std::array::from_fn(|row| &left[row * self.stride..row * self.stride + depth]);
-            multiply_rows(simd, rows, self.right, out);
-            left = left.get(TILE.0 * self.stride..).unwrap_or(&[]);
-        }
-        for out in blocks.into_remainder().chunks_exact_mut(width) {
-            multiply_rows(simd, [&left[..depth]], self.right, out);
-            left = left.get(self.stride..).unwrap_or(&[]);
-        }
-    }
-}
-
-#[inline(always)]
-fn multiply_rows<S: Simd, const ROWS: usize>(
-    simd: S,
-    left: [&[f32]; ROWS],
-    right: &Matrix,
-    out: &mut [f32],
-) {
-    let (depth, width) = (right.rows(), right.width());
-    let left = left.map(|row| &row[..depth]);
-    let step = TILE.1 * S::F32_LANES;
-    let mut column = 0;
-    while column < width {
-        // The last registers may be summed twice where the width is no multiple of the step.
-        let from = column.min(width.saturating_sub(step));
-        let registers = TILE.1.min(width / S::F32_LANES);
-        let mut sums = [[simd.splat_f32s(0.0); TILE.1]; ROWS];
-        for (k, right) in right.as_slice().chunks_exact(width).enumerate() {
-            let (right, _) = S::as_simd_f32s(&right[from..]);
-            let right = &right[..registers];
-            for row in 0..ROWS {
-                let value = simd.splat_f32s(left[row][k]);
-                for (sum, &right) in sums[row].iter_mut().zip(right) {
-                    *sum = simd.mul_add_e_f32s(value, right, *sum);
-                }
-            }
-        }
-        for (out, sums) in out.chunks_exact_mut(width).zip(&sums) {
-            let (out, _) = S::as_mut_simd_f32s(&mut out[from..]);
-            for (out, sum) in out[..registers].iter_mut().zip(sums) {
-                *out = *sum;
-            }
-        }
-        column += step;
     }
 }

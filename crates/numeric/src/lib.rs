@@ -1,7 +1,9 @@
 //! Sona's mathematics: pure functions over dense rows and `f32` slices.
 //!
-//! What it holds: implicit-feedback matrix factorisation ([`als`]), what is near what ([`item_item`]), counts of what follows what
-//! ([`sequence`]), the nearest vectors ([`index`]), walks over a graph ([`walk`]), sets of rows ([`rows`]), selection of the best ([`select`]), ranking metrics
+//! What it holds: implicit-feedback matrix factorisation ([`als`]), what is near what ([`item_item`]),
+//! what is alike ([`attribute`]), a small embedding of both ([`embedding`]), counts of what follows what
+//! ([`sequence`]), walks over a graph ([`walk`]), the nearest vectors ([`index`]), singular vectors ([`svd`]) and regression ([`ridge`]), sets of rows ([`rows`]) and their scores
+//! ([`scores`]), selection of the best ([`select`]), ranking metrics
 //! ([`metrics`]) and intervals around their means ([`bootstrap`]). What it deliberately does not hold: IO, async, logging, public ids, a clock or a
 //! random source of its own. Chance enters as a seed, users and items are dense `u32` rows, and the
 //! same input gives the same bytes on the same machine, whatever the number of threads.
@@ -29,22 +31,30 @@
 #![cfg_attr(test, expect(clippy::float_cmp, reason = "a test names the exact value it expects"))]
 
 pub mod als;
+pub mod attribute;
 pub mod bootstrap;
+pub mod embedding;
 pub mod index;
 pub mod interactions;
 pub mod item_item;
 mod kernel;
 pub mod matrix;
 pub mod metrics;
+pub mod ridge;
 pub mod rows;
+pub mod scores;
 pub mod select;
 pub mod sequence;
+mod spectrum;
+pub mod svd;
 pub mod walk;
 
 pub use als::Projection;
+pub use attribute::Attributes;
 pub use index::Index;
 pub use interactions::{Interactions, InteractionsError};
 pub use matrix::{Matrix, cosine, dot};
 pub use rows::RowSet;
+pub use scores::Scores;
 pub use select::top_k;
 pub use sequence::Transitions;

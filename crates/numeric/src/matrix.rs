@@ -29,6 +29,14 @@ impl Matrix {
         Self { data, rows, width }
     }
 
+    /// Makes room for the rows `0..rows`, new ones zero. A smaller number changes nothing.
+    pub fn grow(&mut self, rows: usize) {
+        if rows > self.rows {
+            self.data.resize(rows * self.width, 0.0);
+            self.rows = rows;
+        }
+    }
+
     /// Number of rows.
     pub fn rows(&self) -> usize {
         self.rows

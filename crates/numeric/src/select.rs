@@ -7,22 +7,26 @@ use crate::rows::RowSet;
 /// A score that is NaN or not above `floor` is never selected; `f32::NEG_INFINITY` as floor lets every
 /// number but itself pass. Rows without a score or outside `allowed` are not considered.
 pub fn top_k(scores: &[f32], allowed: &RowSet, k: usize, floor: f32) -> Vec<(u32, f32)> {
+    top_k_of(allowed.iter().map_while(|row| Some((row, *scores.get(row as usize)?))), k, floor)
+}
+
+/// As [`top_k`] for distinct rows in any order.
+pub fn top_k_of(scored: impl Iterator<Item = (u32, f32)>, k: usize, floor: f32) -> Vec<(u32, f32)> {
     if k == 0 {
         return Vec::new();
     }
-    // Up to 2k survivors are kept; when full, the worse half goes and the bar rises to the k-th
-    // best. Rows come in ascending order, so a later row that only ties with the bar cannot enter.
-    let capacity = k.saturating_mul(2).min(scores.len() + 1);
-    let mut best: Vec<(u32, f32)> = Vec::with_capacity(capacity);
-    let mut bar = floor;
-    for row in allowed.iter() {
-        let Some(&score) = scores.get(row as usize) else { break };
-        if score > bar {
+    // Up to 2k survivors are kept; when full, the worse half goes and the bar rises to the k-th best.
+    let capacity = k.saturating_mul(2);
+    let mut best: Vec<(u32, f32)> = Vec::with_capacity(capacity.min(USUAL_CAPACITY));
+    let mut bar = (u32::MAX, floor);
+    for (row, score) in scored.filter(|(_, score)| *score > floor) {
+        // Most fail the first, cheap test.
+        if score >= bar.1 && better((row, score), bar).is_lt() {
             best.push((row, score));
-            if best.len() == capacity && k < capacity {
+            if best.len() == capacity {
                 best.select_nth_unstable_by(k - 1, |a, b| better(*a, *b));
                 best.truncate(k);
-                bar = best[k - 1].1;
+                bar = best[k - 1];
             }
         }
     }
@@ -30,6 +34,9 @@ pub fn top_k(scores: &[f32], allowed: &RowSet, k: usize, floor: f32) -> Vec<(u32
     best.truncate(k);
     best
 }
+
+/// Room made at once; a `k` beyond half of it is rare.
+const USUAL_CAPACITY: usize = 512;
 
 fn better(a: (u32, f32), b: (u32, f32)) -> std::cmp::Ordering {
     // `+ 0.0` makes −0 into 0, which `total_cmp` would tell apart.
@@ -74,7 +81,12 @@ mod tests {
             for row in allowed {
                 set.insert(row);
             }
-            prop_assert_eq!(top_k(&scores, &set, k, floor), reference(&scores, &set, k, floor));
+            let expect = reference(&scores, &set, k, floor);
+            prop_assert_eq!(&top_k(&scores, &set, k, floor), &expect);
+            let mut pairs: Vec<_> =
+                set.iter().filter_map(|row| Some((row, *scores.get(row as usize)?))).collect();
+            pairs.sort_by_key(|(row, _)| row.wrapping_mul(37) % 101);
+            prop_assert_eq!(&top_k_of(pairs.into_iter(), k, floor), &expect);
         }
     }
 }

@@ -18,6 +18,9 @@
 use rayon::prelude::*;
 use std::fmt;
 
+pub use score::Popularity;
+
+mod score;
 #[cfg(test)]
 mod tests;
 
@@ -76,18 +79,6 @@ impl Options {
         let forward = self.forward_count(self.window.max(1));
         let backward = self.backward_count(self.window.max(1));
         0.5 * if backward > 0.0 { forward.min(backward) } else { forward }
-    }
-
-    /// `decay^k / (pop_i + shift)^a` for the `k`-th newest item.
-    fn source_weight(&self, k: usize, popularity: f32) -> f32 {
-        let held_back =
-            (popularity + self.source_popularity_shift).powf(self.source_popularity_exponent);
-        self.history_decay.powi(k as i32) / held_back
-    }
-
-    /// `1 / pop_j^b`.
-    fn target_weight(&self, popularity: f32) -> f32 {
-        popularity.powf(-self.target_popularity_exponent)
     }
 }
 
@@ -254,56 +245,6 @@ impl Transitions {
         self.rows.get(from as usize).map_or(&[], Vec::as_slice)
     }
 
-    /// Adds to `scores[j]` what the user's `recent` items (newest first; only the first `history`
-    /// matter) say for `j`; see the module for the formula.
-    ///
-    /// `popularity[j]` is the number of distinct viewers of `j`; 0 and rows beyond its end count as 1.
-    /// Items beyond the end of `scores` are left out.
-    pub fn score(&self, recent: &[u32], popularity: &[u32], options: &Options, scores: &mut [f32]) {
-        // The target's share of the formula is the same for every source: it is applied once per
-        // item at the end, because a power costs more than all the additions to that item.
-        let mut sums = vec![0.0_f32; scores.len().min(self.items())];
-        for (k, &from) in recent.iter().take(options.history).enumerate() {
-            let weight = options.source_weight(k, viewers(popularity, from));
-            for &(to, count) in self.row(from) {
-                if let Some(sum) = sums.get_mut(to as usize) {
-                    *sum += weight * count;
-                }
-            }
-        }
-        for (to, (&sum, score)) in sums.iter().zip(scores).enumerate() {
-            if sum != 0.0 {
-                *score += sum * options.target_weight(viewers(popularity, to as u32));
-            }
-        }
-    }
-
-    /// Which of the `recent` items speak for `target`, and how much each adds to its
-    /// [`Transitions::score`]: `(row, contribution)`, strongest first, ties to the more recent.
-    pub fn evidence(
-        &self,
-        recent: &[u32],
-        target: u32,
-        popularity: &[u32],
-        options: &Options,
-    ) -> Vec<(u32, f32)> {
-        let target_weight = options.target_weight(viewers(popularity, target));
-        let mut found: Vec<(u32, f32)> = Vec::new();
-        for (k, &from) in recent.iter().take(options.history).enumerate() {
-            let count = self.count(from, target);
-            if count > 0.0 {
-                let source_weight = options.source_weight(k, viewers(popularity, from));
-                let contribution = count * source_weight * target_weight;
-                match found.iter_mut().find(|(row, _)| *row == from) {
-                    Some((_, sum)) => *sum += contribution,
-                    None => found.push((from, contribution)),
-                }
-            }
-        }
-        found.sort_by(|a, b| b.1.total_cmp(&a.1));
-        found
-    }
-
     /// The counts as compressed rows: row pointers (items + 1), neighbours, counts.
     pub fn to_csr(&self) -> (Vec<u64>, Vec<u32>, Vec<f32>) {
         let mut indptr = Vec::with_capacity(self.items() + 1);
@@ -362,10 +303,6 @@ fn keep_strongest(row: &mut Vec<(u32, f32)>, neighbours: usize) {
         row.truncate(neighbours);
         row.sort_unstable_by_key(|&(neighbour, _)| neighbour);
     }
-}
-
-fn viewers(popularity: &[u32], row: u32) -> f32 {
-    popularity.get(row as usize).copied().unwrap_or(1).max(1) as f32
 }
 
 /// What a pair adds at distance 1, 2, …, window.

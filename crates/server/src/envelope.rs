@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{CACHE_CONTROL, HeaderName, X_CONTENT_TYPE_OPTIONS};
@@ -52,7 +52,7 @@ pub(crate) async fn envelope(
     let service = tracing::field::Empty;
     let span = tracing::info_span!("request", method, route, %request_id, service);
 
-    let response = next.run(request).instrument(span.clone()).await;
+    let response = in_time(app.timeout, request, next).instrument(span.clone()).await;
 
     let mut response = render(response, &instance, &request_id);
     let headers = response.headers_mut();
@@ -68,14 +68,10 @@ pub(crate) async fn envelope(
 }
 
 /// Gives up at the time limit: 408 if the client was slow to send, 503 if the work was slow.
-pub(crate) async fn deadline(
-    State(app): State<Arc<App>>,
-    mut request: Request,
-    next: Next,
-) -> Response {
+async fn in_time(limit: Duration, mut request: Request, next: Next) -> Response {
     let reading = ReadingBody::default();
     request.extensions_mut().insert(reading.clone());
-    match tokio::time::timeout(app.timeout, next.run(request)).await {
+    match tokio::time::timeout(limit, next.run(request)).await {
         Ok(response) => response,
         Err(_) if reading.0.load(Ordering::Acquire) => {
             ApiError::from(Code::BodyTimeout).into_response()

@@ -245,6 +245,10 @@ impl From<sona_engine::Error> for ApiError {
             | Error::NothingToTrain(_)
             | Error::Training(_)
             | Error::ItemItem(_)
+            | Error::NoEncoder
+            | Error::Encoder(_)
+            | Error::Learning(_)
+            | Error::Embedding(_)
             | Error::Artifact { .. }
             | Error::Shared(_)
             | Error::Store(_) => {

@@ -16,6 +16,7 @@ pub mod error;
 pub mod identity;
 pub mod options;
 
+mod answer;
 mod app;
 mod body;
 mod envelope;

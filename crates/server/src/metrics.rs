@@ -3,12 +3,14 @@
 //! Every server has a recorder of its own, so several can live in one process. Labels take few values:
 //! routes are templates, never paths.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
 use metrics::{
-    counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
-    with_local_recorder,
+    Counter, Histogram, counter, describe_counter, describe_gauge, describe_histogram, gauge,
+    histogram, with_local_recorder,
 };
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 use sona_domain::{Recommendations, Source};
@@ -36,6 +38,19 @@ pub(crate) struct Metrics {
     recorder: PrometheusRecorder,
     handle: PrometheusHandle,
     requests: AtomicU64,
+    /// By route; a request looks its series up without making their names anew.
+    series: RwLock<HashMap<String, Vec<Series>>>,
+    /// Items handed out, in the order of [`Source::ALL`].
+    items: [Counter; Source::ALL.len()],
+}
+
+/// What is counted of the requests of one route that were answered alike.
+#[derive(Clone)]
+struct Series {
+    method: &'static str,
+    status: u16,
+    answered: Counter,
+    duration: Histogram,
 }
 
 impl Metrics {
@@ -46,16 +61,21 @@ impl Metrics {
             .expect("there is at least one bucket")
             .build_recorder();
         with_local_recorder(&recorder, describe);
-        let metrics = Self { handle: recorder.handle(), recorder, requests: AtomicU64::new(0) };
+        let items = with_local_recorder(&recorder, || {
+            Source::ALL.map(|source| {
+                let items =
+                    counter!("sona_recommendations_items_total", "source" => source.as_str());
+                items.increment(0);
+                items
+            })
+        });
+        let (requests, series) = (AtomicU64::new(0), RwLock::default());
+        let metrics = Self { handle: recorder.handle(), recorder, requests, series, items };
         // Series exist from the start, so that rates are right from the first event on.
         metrics.events(EventCounts::default());
         with_local_recorder(&metrics.recorder, || {
             for refusal in Refusal::ALL {
                 counter!("sona_refusals_total", "reason" => refusal.reason()).increment(0);
-            }
-            for source in Source::ALL {
-                counter!("sona_recommendations_items_total", "source" => source.as_str())
-                    .increment(0);
             }
         });
         metrics
@@ -69,31 +89,47 @@ impl Metrics {
         status: u16,
         elapsed: Duration,
     ) {
-        with_local_recorder(&self.recorder, || {
-            let (route, status) = (route.to_owned(), status.to_string());
-            counter!(
-                "sona_http_requests_total",
-                "method" => method, "route" => route.clone(), "status" => status
-            )
-            .increment(1);
-            histogram!(
-                "sona_http_request_duration_seconds", "method" => method, "route" => route
-            )
-            .record(elapsed.as_secs_f64());
-        });
+        let known = self.series.read().unwrap_or_else(PoisonError::into_inner);
+        let series = known.get(route).map(Vec::as_slice).unwrap_or_default();
+        let alike = |series: &&Series| series.method == method && series.status == status;
+        if let Some(series) = series.iter().find(alike) {
+            series.add(elapsed);
+        } else {
+            drop(known);
+            self.begin(method, route, status).add(elapsed);
+        }
         if self.requests.fetch_add(1, Ordering::Relaxed) % UPKEEP_EVERY == UPKEEP_EVERY - 1 {
             self.handle.run_upkeep();
         }
     }
 
+    /// Starts to count requests that are answered alike.
+    fn begin(&self, method: &'static str, route: &str, status: u16) -> Series {
+        let series = with_local_recorder(&self.recorder, || {
+            let (route, status_text) = (route.to_owned(), status.to_string());
+            let answered = counter!(
+                "sona_http_requests_total",
+                "method" => method, "route" => route.clone(), "status" => status_text
+            );
+            let duration = histogram!(
+                "sona_http_request_duration_seconds", "method" => method, "route" => route
+            );
+            Series { method, status, answered, duration }
+        });
+        let mut known = self.series.write().unwrap_or_else(PoisonError::into_inner);
+        known.entry(route.to_owned()).or_default().push(series.clone());
+        series
+    }
+
     /// One list that was handed out: each item counts for its strongest source.
     pub(crate) fn list(&self, list: &Recommendations) {
-        with_local_recorder(&self.recorder, || {
-            for strongest in list.recommendations.iter().filter_map(|item| item.sources.first()) {
-                let source = strongest.source.as_str();
-                counter!("sona_recommendations_items_total", "source" => source).increment(1);
+        let strongest = || list.recommendations.iter().filter_map(|item| item.sources.first());
+        for (source, items) in Source::ALL.into_iter().zip(&self.items) {
+            let count = strongest().filter(|part| part.source == source).count();
+            if count > 0 {
+                items.increment(count as u64);
             }
-        });
+        }
     }
 
     /// One caller who was turned away.
@@ -121,10 +157,18 @@ impl Metrics {
             gauge!("sona_applied_cursor").set(stats.applied.0 as f64);
             gauge!("sona_model_version").set(stats.model_version.unwrap_or(0) as f64);
             gauge!("sona_transitions").set(stats.transitions as f64);
-            let healthy = stats.follow_error.is_none() && stats.model_error.is_none();
+            let errors = [&stats.follow_error, &stats.model_error, &stats.encoder_error];
+            let healthy = errors.iter().all(|error| error.is_none());
             gauge!("sona_healthy").set(if healthy { 1.0 } else { 0.0 });
         });
         self.handle.render()
+    }
+}
+
+impl Series {
+    fn add(&self, elapsed: Duration) {
+        self.answered.increment(1);
+        self.duration.record(elapsed.as_secs_f64());
     }
 }
 

@@ -44,7 +44,7 @@ use crate::app::App;
 use crate::envelope;
 use crate::error::{PROBLEM_JSON, Problem};
 use crate::identity::access::{AccessRules, Routes};
-use crate::identity::{Identity, guard, host};
+use crate::identity::{Identity, guard};
 use crate::metrics::Metrics;
 use crate::options::ServerOptions;
 use crate::routes::{
@@ -73,17 +73,15 @@ pub fn router(
         content_writes: Mutex::default(),
         openapi: Bytes::from(openapi),
     });
-    // The last layer is the outermost.
-    routes
-        .fallback(envelope::no_route)
-        .layer(DefaultBodyLimit::max(options.body_limit_bytes))
-        .layer(from_fn_with_state(app.clone(), guard::guard))
-        .layer(from_fn_with_state(app.clone(), envelope::deadline))
-        .layer(CatchPanicLayer::custom(envelope::panicked))
-        .layer(CsrfLayer::new())
-        .layer(from_fn_with_state(app.clone(), host::own_name))
-        .layer(from_fn_with_state(app.clone(), envelope::envelope))
-        .with_state(app)
+    // The first is the outermost. Together they are one layer to the router, which would box every single one.
+    let around = (
+        from_fn_with_state(app.clone(), envelope::envelope),
+        CsrfLayer::new(),
+        CatchPanicLayer::custom(envelope::panicked),
+        from_fn_with_state(app.clone(), guard::guard),
+        DefaultBodyLimit::max(options.body_limit_bytes),
+    );
+    routes.fallback(envelope::no_route).layer(around).with_state(app)
 }
 
 /// The OpenAPI document of [`router`].

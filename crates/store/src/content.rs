@@ -37,7 +37,7 @@ pub trait Catalogue: Send + Sync {
     /// One entry.
     async fn content(&self, id: &ContentId) -> Result<Option<Content>>;
 
-    /// Removes an entry (events on it stay in the log); `None` if there was none.
+    /// Removes an entry and its vectors (events on it stay in the log); `None` if there was none.
     async fn delete_content(&self, id: &ContentId, now: Timestamp) -> Result<Option<Revision>>;
 
     /// Up to `limit` entries changed after `revision`, each in its present state, oldest change first.

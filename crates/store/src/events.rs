@@ -60,6 +60,9 @@ pub(crate) fn check(events: &[Event]) -> Result<()> {
     Ok(())
 }
 
+/// Cursors whose latest time is kept together: the database's own number, see the migrations.
+const BLOCK: i64 = 4096;
+
 /// Where the events of one batch go.
 pub(crate) struct Placement<'e> {
     /// One outcome an event.
@@ -75,10 +78,15 @@ impl<'e> Placement<'e> {
     /// in the batch the next cursor after `head`.
     pub(crate) fn new(events: &'e [Event], known: &[String], head: Cursor) -> Self {
         let mut seen: HashSet<&str> = known.iter().map(String::as_str).collect();
-        let mut placed =
-            Self { outcomes: Vec::with_capacity(events.len()), fresh: Vec::new(), head };
+        // Ids that ascend, as those of a file's rows do, are all different.
+        let distinct = seen.is_empty() && events.is_sorted_by(|a, b| a.event_id < b.event_id);
+        let mut placed = Self {
+            outcomes: Vec::with_capacity(events.len()),
+            fresh: Vec::with_capacity(events.len()),
+            head,
+        };
         for event in events {
-            let outcome = if seen.insert(event.event_id.as_str()) {
+            let outcome = if distinct || seen.insert(event.event_id.as_str()) {
                 placed.head.0 += 1;
                 placed.fresh.push((placed.head, event));
                 AppendOutcome::Appended(placed.head)
@@ -98,6 +106,28 @@ impl<'e> Placement<'e> {
         users.dedup();
         users
     }
+
+    /// The blocks the events to write are in, each with the latest time (in microseconds) of those events.
+    pub(crate) fn blocks(&self) -> Vec<(i64, i64)> {
+        let mut blocks: Vec<(i64, i64)> = Vec::new();
+        for (cursor, event) in &self.fresh {
+            let (block, time) = (cursor.0 / BLOCK, event.timestamp.as_micros());
+            match blocks.last_mut() {
+                Some((last, latest)) if *last == block => *latest = time.max(*latest),
+                _ => blocks.push((block, time)),
+            }
+        }
+        blocks
+    }
+}
+
+/// The least and the greatest event id of a batch; `None` if it is empty.
+pub(crate) fn id_range(events: &[Event]) -> Option<(&str, &str)> {
+    let mut ids = events.iter().map(|event| event.event_id.as_str());
+    let first = ids.next()?;
+    Some(ids.fold((first, first), |(least, greatest), id| {
+        if id > greatest { (least, id) } else { (least.min(id), greatest) }
+    }))
 }
 
 /// The context of an event as it is stored.

@@ -1,9 +1,13 @@
 //! Bulk imports: what a file brings, and how far its reading has come, in one transaction.
 
+mod met_users;
+
 use async_trait::async_trait;
 use sona_domain::{Content, Event, Timestamp};
 
 use crate::error::{Error, Result};
+
+pub(crate) use met_users::MetUsers;
 
 /// How far an import has come, and what it has done so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -67,8 +67,13 @@ pub trait Jobs: Send + Sync {
     /// One job.
     async fn job(&self, job: &JobId) -> Result<Option<TrainingJob>>;
 
-    /// Up to `limit` jobs, newest first, of one state if given.
-    async fn jobs(&self, state: Option<JobState>, limit: usize) -> Result<Vec<TrainingJob>>;
+    /// Up to `limit` jobs, newest first, of one model and of one state if given.
+    async fn jobs(
+        &self,
+        model_name: Option<&str>,
+        state: Option<JobState>,
+        limit: usize,
+    ) -> Result<Vec<TrainingJob>>;
 
     /// Adds metric points; a point of the same (attempt, name, step) is replaced. Values must be finite.
     async fn add_metrics(&self, job: &JobId, points: &[MetricPoint]) -> Result<()>;

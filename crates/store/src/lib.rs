@@ -1,7 +1,7 @@
 //! Everything durable: the database seam with its SQLite and PostgreSQL twins, and the blob seam.
 //!
 //! Each group of methods is a small trait in a file of its own ([`events`], [`content`], [`imports`], [`users`],
-//! [`profiles`], [`models`], [`jobs`], [`keys`]); [`Store`] is their sum. A URL decides which twin is opened
+//! [`profiles`], [`models`], [`jobs`], [`keys`], [`embeddings`]); [`Store`] is their sum. A URL decides which twin is opened
 //! ([`open`]): `sqlite:PATH`, `sqlite::memory:` or `postgres://…`. Nothing above this crate knows which one it got,
 //! and nothing outside `sqlite/` and `postgres/` knows SQL.
 //!
@@ -10,6 +10,7 @@
 
 pub mod blobs;
 pub mod content;
+pub mod embeddings;
 pub mod error;
 pub mod events;
 pub mod imports;
@@ -29,6 +30,7 @@ use async_trait::async_trait;
 
 pub use blobs::Blobs;
 pub use content::{Catalogue, ContentChange, Revision};
+pub use embeddings::Embeddings;
 pub use error::{Error, Result};
 pub use events::{AppendOutcome, Events};
 pub use imports::{ImportBatch, ImportProgress, Imports};
@@ -41,7 +43,7 @@ pub use users::{RemovedUser, UserRemoval, Users};
 /// The database: the truth everything in memory is a view of.
 #[async_trait]
 pub trait Store:
-    Events + Catalogue + Imports + Users + Profiles + Models + Jobs + Keys + Send + Sync
+    Events + Catalogue + Imports + Users + Profiles + Models + Jobs + Keys + Embeddings + Send + Sync
 {
     /// Which twin this is and how it was reached, without credentials: for logs and `/health`.
     fn describe(&self) -> String;
@@ -60,8 +62,30 @@ pub trait Store:
 ///
 /// `sqlite:PATH` (created if missing), `sqlite::memory:` (tests), `postgres://USER:PASSWORD@HOST:PORT/DB`.
 pub async fn open(url: &str) -> Result<Arc<dyn Store>> {
+    open_for(Purpose::Use, url).await
+}
+
+/// Opens the database at `url` to write imports into it, otherwise like [`open`].
+///
+/// An import into an empty log may then leave an index out until its end, if nobody else has the database open, and
+/// one that was interrupted goes on without it. Everything is correct meanwhile, but looking up the history of a user
+/// reads the whole log. Whoever calls [`open`] has all indexes.
+pub async fn open_for_import(url: &str) -> Result<Arc<dyn Store>> {
+    open_for(Purpose::Import, url).await
+}
+
+/// What a database is opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    /// Anything.
+    Use,
+    /// Imports alone.
+    Import,
+}
+
+async fn open_for(purpose: Purpose, url: &str) -> Result<Arc<dyn Store>> {
     if url.starts_with("sqlite:") {
-        Ok(Arc::new(sqlite::SqliteStore::open(url).await?))
+        Ok(Arc::new(sqlite::SqliteStore::open(url, purpose).await?))
     } else if url.starts_with("postgres:") || url.starts_with("postgresql:") {
         Ok(Arc::new(postgres::PostgresStore::open(url).await?))
     } else {

@@ -5,6 +5,7 @@
 //! what belongs to them.
 
 mod content;
+mod embeddings;
 mod events;
 mod imports;
 mod jobs;
@@ -19,8 +20,10 @@ use async_trait::async_trait;
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, PgConnection, Postgres, Transaction};
+use tokio::sync::Mutex;
 
 use crate::error::{Error, Result};
+use crate::imports::MetUsers;
 use crate::{Store, error};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
@@ -34,6 +37,8 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 /// The PostgreSQL twin of [`Store`].
 pub(crate) struct PostgresStore {
     pool: PgPool,
+    /// Of the imports of this process, which take turns.
+    met: Mutex<MetUsers>,
     name: String,
 }
 
@@ -47,7 +52,7 @@ impl PostgresStore {
             .max_connections(MAX_CONNECTIONS)
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .connect_lazy_with(options);
-        Ok(Self { pool, name })
+        Ok(Self { pool, met: Mutex::default(), name })
     }
 
     async fn begin(&self) -> Result<Transaction<'static, Postgres>> {
@@ -72,6 +77,12 @@ fn describe(options: &PgConnectOptions) -> String {
     };
     let user = options.get_username();
     format!("postgres://{user}@{host}/{}", options.get_database().unwrap_or(user))
+}
+
+/// The last position of a log as of now.
+async fn head(connection: &mut PgConnection, log: &'static str) -> Result<i64> {
+    let head = sqlx::query_scalar("SELECT head FROM log_heads WHERE log_name = $1").bind(log);
+    Ok(head.fetch_one(connection).await?)
 }
 
 /// The last position of a log; the row stays locked until the transaction ends, so nobody else can give out

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use sona_domain::{Cursor, Profile, Timestamp, UserId};
 
 use crate::error::{Error, Result};
-use crate::row::json_text;
+use crate::row::{bytes_of, floats_of, json_text};
 
 /// The profiles.
 #[async_trait]
@@ -84,7 +84,7 @@ impl ProfileRow {
             .map_err(Error::corrupt("profiles.genre_affinities"))?;
         Ok(Profile {
             user_id: UserId::new(self.user_id).map_err(Error::corrupt("profiles.user_id"))?,
-            preference_vector: floats_of(&self.preference_vector)?,
+            preference_vector: floats_of(&self.preference_vector, "profiles.preference_vector")?,
             model_version: self.model_version,
             genre_affinities: affinities.into_iter().map(|(g, a)| (g, a as f32)).collect(),
             hourly_events: serde_json::from_str(&self.hourly_events)
@@ -104,40 +104,4 @@ impl ProfileRow {
 
 fn count(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
-}
-
-fn bytes_of(floats: &[f32]) -> Vec<u8> {
-    floats.iter().flat_map(|float| float.to_le_bytes()).collect()
-}
-
-fn floats_of(bytes: &[u8]) -> Result<Vec<f32>> {
-    let (floats, rest) = bytes.as_chunks::<4>();
-    if !rest.is_empty() {
-        let detail = format!("{} bytes are not a list of 32-bit floats", bytes.len());
-        return Err(Error::Corrupt { place: "profiles.preference_vector", detail });
-    }
-    Ok(floats.iter().map(|float| f32::from_le_bytes(*float)).collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn floats_keep_every_bit() {
-        let floats = [0.0, -0.0, 0.1, f32::MIN_POSITIVE, 1e-45, f32::MAX, -1.0 / 3.0];
-        let back = floats_of(&bytes_of(&floats)).expect("whole floats");
-        assert_eq!(back.map_bits(), floats.to_vec().map_bits());
-        assert!(floats_of(&[0; 5]).is_err());
-    }
-
-    trait Bits {
-        fn map_bits(&self) -> Vec<u32>;
-    }
-
-    impl Bits for Vec<f32> {
-        fn map_bits(&self) -> Vec<u32> {
-            self.iter().map(|float| float.to_bits()).collect()
-        }
-    }
 }

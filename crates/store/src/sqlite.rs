@@ -3,12 +3,15 @@
 //! Other processes may use the same file: whoever finds it locked waits, up to [`BUSY_TIMEOUT`]. Every write is a
 //! `BEGIN IMMEDIATE` transaction, so that it holds the write lock before it reads what it decides upon.
 
+mod by_user;
 mod content;
+mod embeddings;
 mod events;
 mod imports;
 mod jobs;
 mod keys;
 mod models;
+mod presence;
 mod profiles;
 mod traces;
 mod users;
@@ -23,9 +26,12 @@ use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
 use sqlx::{Connection, Sqlite, SqliteConnection, Transaction};
+use tokio::sync::Mutex;
 
 use crate::error::{Error, Result};
-use crate::{Store, error};
+use crate::imports::MetUsers;
+use crate::{Purpose, Store, error};
+use presence::Presence;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
@@ -35,6 +41,9 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Memory in which the writer keeps pages, in KiB (a negative number says so): the upper levels and the busy
 /// leaves of the indexes of a log of millions.
 const WRITER_CACHE: &str = "-65536";
+
+/// How often to wait that long for whoever writes, on opening: building an index takes minutes.
+const MIGRATION_ATTEMPTS: u32 = 60;
 
 /// How often to try switching a fresh file to WAL mode, which SQLite refuses at once (without waiting) while
 /// another process does the same.
@@ -46,20 +55,32 @@ pub(crate) struct SqliteStore {
     writer: SqlitePool,
     /// Connections that refuse to write. In memory there is only the writer.
     readers: SqlitePool,
+    /// One connection for imports. In memory it is the writer.
+    bulk: SqlitePool,
+    /// Of the imports of this process, which take turns.
+    met: Mutex<MetUsers>,
     /// The file; none in memory.
-    path: Option<PathBuf>,
+    file: Option<DatabaseFile>,
     name: String,
+}
+
+/// The file of a database.
+struct DatabaseFile {
+    path: PathBuf,
+    presence: Presence,
+    purpose: Purpose,
 }
 
 impl SqliteStore {
     /// Opens `sqlite:PATH` (created if missing, and its folder too) or `sqlite::memory:`.
-    pub(crate) async fn open(url: &str) -> Result<Self> {
+    pub(crate) async fn open(url: &str, purpose: Purpose) -> Result<Self> {
         let path = path_of(url).ok_or_else(|| Error::Url(error::redact(url)))?;
         let name = format!("sqlite:{path}");
         if path == ":memory:" {
             let options: SqliteConnectOptions = "sqlite::memory:".parse()?;
-            let writer = open_writer(options).await?;
-            return Ok(Self { readers: writer.clone(), writer, path: None, name });
+            let writer = open_writer(options, purpose).await?;
+            let (readers, bulk) = (writer.clone(), writer.clone());
+            return Ok(Self { writer, readers, bulk, met: Mutex::default(), file: None, name });
         }
         if Path::new(path).is_dir() {
             let detail =
@@ -69,27 +90,20 @@ impl SqliteStore {
         if let Some(folder) = Path::new(path).parent().filter(|folder| *folder != Path::new("")) {
             fs_err::create_dir_all(folder).map_err(sqlx::Error::Io)?;
         }
-        let options = SqliteConnectOptions::new()
-            .filename(path)
-            .create_if_missing(true)
-            .foreign_keys(true)
-            .busy_timeout(BUSY_TIMEOUT)
-            .journal_mode(SqliteJournalMode::Wal)
-            // An acknowledged write survives a power cut, not only a crash of this process.
-            .synchronous(SqliteSynchronous::Full)
-            // What is deleted is overwritten at once: an erased user is not left in the file.
-            .pragma("secure_delete", "on")
-            // A commit touches pages all over the indexes: many commits share one way into the file.
-            .pragma("wal_autocheckpoint", "8192")
-            // A long reader lets the log grow; give the space back when it has gone.
-            .pragma("journal_size_limit", "67108864")
-            .row_buffer_size(512);
-        let writer = open_writer(options.clone().pragma("cache_size", WRITER_CACHE)).await?;
+        let presence = Presence::enter(Path::new(path)).map_err(sqlx::Error::Io)?;
+        let file = DatabaseFile { path: path.into(), presence, purpose };
+        let options = file_options(path);
+        let writer =
+            open_writer(options.clone().pragma("cache_size", WRITER_CACHE), purpose).await?;
+        let bulk = SqlitePoolOptions::new()
+            .max_connections(1)
+            .test_before_acquire(false)
+            .connect_lazy_with(imports::bulk_options(options.clone()));
         let readers = SqlitePoolOptions::new()
             .max_connections(available_parallelism().map_or(4, |n| n.get().clamp(2, 8) as u32))
             .test_before_acquire(false)
             .connect_lazy_with(options.pragma("query_only", "on"));
-        Ok(Self { writer, readers, path: Some(path.into()), name })
+        Ok(Self { writer, readers, bulk, met: Mutex::default(), file: Some(file), name })
     }
 
     /// Begins a transaction that may write; waits for its turn.
@@ -105,7 +119,25 @@ fn path_of(url: &str) -> Option<&str> {
     (!path.is_empty() && !path.contains(['?', '\0'])).then_some(path)
 }
 
-async fn open_writer(options: SqliteConnectOptions) -> Result<SqlitePool> {
+fn file_options(path: &str) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(true)
+        .foreign_keys(true)
+        .busy_timeout(BUSY_TIMEOUT)
+        .journal_mode(SqliteJournalMode::Wal)
+        // An acknowledged write survives a power cut, not only a crash of this process.
+        .synchronous(SqliteSynchronous::Full)
+        // What is deleted is overwritten at once: an erased user is not left in the file.
+        .pragma("secure_delete", "on")
+        // A commit touches pages all over the indexes: many commits share one way into the file.
+        .pragma("wal_autocheckpoint", "8192")
+        // A long reader lets the log grow; give the space back when it has gone.
+        .pragma("journal_size_limit", "67108864")
+        .row_buffer_size(512)
+}
+
+async fn open_writer(options: SqliteConnectOptions, purpose: Purpose) -> Result<SqlitePool> {
     let pool = SqlitePoolOptions::new()
         .max_connections(1)
         .min_connections(1)
@@ -122,17 +154,36 @@ async fn open_writer(options: SqliteConnectOptions) -> Result<SqlitePool> {
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     };
-    migrate(&mut *writer.acquire().await?).await?;
+    migrate(&mut *writer.acquire().await?, purpose).await?;
     Ok(writer)
 }
 
 /// Brings the schema up to date, all steps or none. The migrator takes no lock on SQLite, so this does: of two
 /// processes that open a fresh file together, the second finds the work done.
-async fn migrate(connection: &mut SqliteConnection) -> Result<()> {
+async fn migrate(connection: &mut SqliteConnection, purpose: Purpose) -> Result<()> {
+    wait_for_writer(connection).await?;
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
     MIGRATIONS.run_direct(None, &mut *transaction, false).await?;
+    if purpose == Purpose::Use {
+        by_user::build(&mut transaction).await?;
+    }
     transaction.commit().await?;
     Ok(())
+}
+
+/// Waits until nobody writes, and says so if that takes long.
+async fn wait_for_writer(connection: &mut SqliteConnection) -> Result<()> {
+    let mut attempts = 1;
+    loop {
+        match connection.begin_with("BEGIN IMMEDIATE").await.map_err(Error::from) {
+            Ok(transaction) => return Ok(transaction.rollback().await?),
+            Err(Error::Unavailable(error)) if attempts < MIGRATION_ATTEMPTS => {
+                tracing::warn!(%error, "waiting for another process that writes to the database");
+                attempts += 1;
+            }
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 /// The next position of a log. The caller holds the write lock.
@@ -175,6 +226,7 @@ impl Store for SqliteStore {
             }
         }
         self.readers.close().await;
+        self.bulk.close().await;
         self.writer.close().await;
     }
 }

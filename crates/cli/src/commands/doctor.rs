@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
-use sona_engine::MODEL_NAME;
 use sona_engine::artifact::Artifact;
+use sona_engine::{ENCODER_NAME, MODEL_NAME, encoder};
 use sona_server::{BindError, Server};
 use sona_store::{Blobs, Store};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -70,6 +70,7 @@ async fn examine(config: &Config) -> Vec<Finding> {
             findings.push(finding("database", check_database(&*store).await));
             if let Ok(blobs) = &blobs {
                 findings.push(finding("model", check_model(&*store, &**blobs).await));
+                findings.push(finding("encoder", check_encoder(config, &*store, &**blobs).await));
             }
             store.close().await;
         }
@@ -149,6 +150,35 @@ async fn check_model(store: &dyn Store, blobs: &dyn Blobs) -> Result<String, Str
         Err(problem) => {
             Err(format!("version {} is unusable: {problem}; train anew", model.version))
         }
+    }
+}
+
+async fn check_encoder(
+    config: &Config,
+    store: &dyn Store,
+    blobs: &dyn Blobs,
+) -> Result<String, String> {
+    let configured = encoder::check_configured(&config.encoder).await.map_err(|e| e.to_string())?;
+    if let Some(found) = configured {
+        return Ok(format!("{}, configured, vectors of {}", found.name, found.width));
+    }
+    let current = store.current_model(ENCODER_NAME).await.map_err(|e| e.to_string())?;
+    let Some(model) = current else {
+        return Ok("none yet; `sona train encoder` learns one from the catalogue".to_owned());
+    };
+    let anew = "learn anew with `sona train encoder`";
+    let bytes = blobs.get(&model.blob_key).await.map_err(|e| e.to_string())?;
+    let bytes = bytes.ok_or_else(|| {
+        format!("the file of version {} ({}) is missing; {anew}", model.version, model.blob_key)
+    })?;
+    match encoder::check_learned(&bytes, &model.sha256) {
+        Ok(width) => Ok(format!(
+            "version {}, learned from {} texts, vectors of {width}, {} bytes, checksum right",
+            model.version,
+            model.metadata.get("texts").and_then(serde_json::Value::as_u64).unwrap_or_default(),
+            bytes.len()
+        )),
+        Err(problem) => Err(format!("version {} is unusable: {problem}; {anew}", model.version)),
     }
 }
 

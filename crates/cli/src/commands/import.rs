@@ -1,15 +1,17 @@
 //! `sona import`
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
+use anyhow::Context;
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 use serde_json::json;
 use sona_domain::{EventType, Timestamp};
 use sona_engine::import::{ImportOptions, Imported, Importer, Preview};
 use sona_formats::rejects::Kinds;
 use sona_formats::{Dataset, Delimiter, Field, FileFormat, Options, TimeUnit, recognise};
-use sona_store::ImportProgress;
+use sona_store::{ImportProgress, Store};
 
 use crate::config::{Config, Storage};
 use crate::output::{Exit, say, say_json};
@@ -152,10 +154,13 @@ fn default_rejects(path: &Path) -> PathBuf {
 async fn importer(config: &Config, dry_run: bool) -> anyhow::Result<Importer> {
     let file = config.storage.database.strip_prefix("sqlite:");
     let absent = file.is_some_and(|path| !Path::new(path).exists());
-    let store =
-        if dry_run && absent { None } else { Some(wiring::open_stores(config).await?.store) };
-    let clock = std::sync::Arc::new(wiring::SystemClock);
+    let store = if dry_run && absent { None } else { Some(open(config).await?) };
+    let clock = Arc::new(wiring::SystemClock);
     Ok(Importer { store, clock, rules: config.engine_options()?.events })
+}
+
+async fn open(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
+    sona_store::open_for_import(&config.storage.database).await.context("storage.database")
 }
 
 /// A line that counts rows, on terminals.

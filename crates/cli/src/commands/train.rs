@@ -6,8 +6,8 @@ use std::time::Duration;
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 use sona_domain::{JobId, JobOutcome, JobState, TrainingJob};
-use sona_engine::Engine;
 use sona_engine::train::{Progress, Report};
+use sona_engine::{ENCODER_NAME, Engine};
 
 use crate::config::Config;
 use crate::output::{Exit, say, say_json};
@@ -22,38 +22,78 @@ const WAIT: Duration = Duration::from_millis(200);
 picked up again, and a model worse than the serving one on held-out events is rejected (exit code 4).
 Processes that serve the same database swap the new model in by themselves.
 
+`encoder` learns to encode texts from the catalogue, and from what users engage with if a collaborative model says so.
+`embeddings` gives every title a vector by the encoder in use, the configured or the learned one.
+
 Examples:
   sona train
   sona train --json
+  sona train encoder
+  sona train embeddings
   SONA_ALS_FACTORS=128 sona train"
 )]
 pub(crate) struct Args {
+    /// What to train.
+    #[arg(value_enum, default_value_t = Model::Collaborative)]
+    model: Model,
     /// Print the finished job as JSON.
     #[arg(long)]
     json: bool,
 }
 
+/// What can be trained.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Model {
+    /// What users engage with.
+    Collaborative,
+    /// Text to vectors; then the vectors of all titles.
+    Encoder,
+    /// The vectors of all titles, by the encoder in use.
+    Embeddings,
+}
+
 pub(crate) async fn run(config: &Config, args: &Args) -> anyhow::Result<Exit> {
+    anyhow::ensure!(
+        args.model != Model::Encoder || config.encoder.model.is_empty(),
+        "the encoder {} is configured and used as it is; clear encoder.model to learn one from the catalogue",
+        config.encoder.model
+    );
     let engine = wiring::open(config).await?;
-    let result = train(&engine).await;
+    let result = train_all(&engine, args.model).await;
     engine.close().await;
-    let job = result?;
+    let (job, embedded) = result?;
     if args.json {
         say_json(&job)?;
     }
     let exit = match &job.outcome {
         Some(JobOutcome::Rejected { .. }) => Exit::Rejected,
-        Some(JobOutcome::Registered { .. }) | None => Exit::Done,
+        Some(JobOutcome::Registered { .. } | JobOutcome::Encoded { .. }) | None => Exit::Done,
     };
     if !args.json {
         say(summary(&job))?;
+        embedded.iter().try_for_each(|job| say(summary(job)))?;
     }
     Ok(exit)
 }
 
+/// Trains, and after an encoder encodes the catalogue with it.
+async fn train_all(
+    engine: &Arc<Engine>,
+    model: Model,
+) -> anyhow::Result<(TrainingJob, Option<TrainingJob>)> {
+    let job = train(engine, model).await?;
+    let embedded =
+        if model == Model::Encoder { Some(train(engine, Model::Embeddings).await?) } else { None };
+    Ok((job, embedded))
+}
+
 /// Submits a training and runs it here, with a progress bar.
-pub(crate) async fn train(engine: &Arc<Engine>) -> anyhow::Result<TrainingJob> {
-    let job = engine.submit_training().await?;
+pub(crate) async fn train(engine: &Arc<Engine>, model: Model) -> anyhow::Result<TrainingJob> {
+    let job = match model {
+        Model::Collaborative => engine.submit_training().await?,
+        Model::Encoder => engine.submit_encoder_training().await?,
+        Model::Embeddings => engine.submit_embedding().await?,
+    };
     let worker = wiring::worker_name();
     let bar = Arc::new(Mutex::new(None::<ProgressBar>));
     let shown = bar.clone();
@@ -95,7 +135,11 @@ pub(crate) fn summary(job: &TrainingJob) -> String {
     };
     match &job.outcome {
         Some(JobOutcome::Registered { version }) => {
-            format!("Trained model version {version} in {seconds:.1} s; it is served now.")
+            let what = if job.model_name == ENCODER_NAME { "encoder" } else { "model" };
+            format!("Trained {what} version {version} in {seconds:.1} s; it is served now.")
+        }
+        Some(JobOutcome::Encoded { encoder, titles }) => {
+            format!("{titles} titles have a vector of {encoder}.")
         }
         Some(JobOutcome::Rejected { reason }) => {
             format!("The new model is rejected, the old one stays: {reason}")
@@ -112,11 +156,21 @@ fn show(bar: &Mutex<Option<ProgressBar>>, progress: &Progress) {
         ProgressBar::new(0).with_style(style)
     });
     match progress {
-        Progress::Reading => bar.set_message("reading the log"),
+        Progress::Reading => bar.set_message("reading"),
         Progress::Iteration { index, of, loss } => {
             bar.set_length(*of as u64);
             bar.set_position(*index as u64);
             bar.set_message(format!("loss {loss:.1}"));
+        }
+        Progress::Encoding { done, of } => {
+            bar.set_length(*of as u64);
+            bar.set_position(*done as u64);
+            bar.set_message("titles encoded");
+        }
+        Progress::Epoch { index, of, loss } => {
+            bar.set_length(*of as u64);
+            bar.set_position(*index as u64);
+            bar.set_message(format!("embedding, loss {loss:.3}"));
         }
         Progress::Judging => bar.set_message("judging on held-out events"),
         Progress::Saving => bar.set_message("saving"),

@@ -28,7 +28,7 @@ Examples:
   sona evaluate --data beauty/ --config sona-tune-sequence.toml"
 )]
 pub(crate) struct Args {
-    /// What to tune: collaborative, sequence, trending or fused (the weights of the sources).
+    /// What to tune: collaborative, sequence, attributes, embedding, trending or fused (the weights of the sources).
     subject: Subject,
 
     #[command(flatten)]
@@ -141,6 +141,8 @@ fn heading(config: &Config, data: &Data, search: &Search) -> Value {
         "seed": split.seed,
         "als": config.als,
         "sequence": config.sequence,
+        "attributes": config.attributes,
+        "embedding": config.embedding,
         "trending": config.trending,
         "fusion": config.fusion,
     })

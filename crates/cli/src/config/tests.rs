@@ -72,6 +72,14 @@ fn ranges_are_checked_all_at_once() {
 }
 
 #[test]
+fn an_encoder_is_two_files() {
+    let error = read("[encoder]\nmodel = \"minilm.onnx\"\n", &[]).unwrap_err();
+    assert!(error.contains("encoder.model and encoder.tokenizer belong together"), "{error}");
+    let both = [("SONA_ENCODER_MODEL", "m.onnx"), ("SONA_ENCODER_TOKENIZER", "tokenizer.json")];
+    assert_eq!(read("", &both).expect("valid").encoder.model, "m.onnx");
+}
+
+#[test]
 fn event_types_can_be_added() {
     let text = "[events.types.purchase]\nweight = 1.0\neffect = \"seen\"\n";
     let options = read(text, &[]).expect("valid").engine_options().expect("valid");

@@ -102,6 +102,38 @@ fn doctor_finds_a_broken_and_a_missing_model_file() {
 }
 
 #[test]
+fn an_encoder_is_learned_from_the_catalogue() {
+    let folder = prepared::demo();
+    let report = folder.sona(&["doctor", "--json"]).expect(0).json();
+    assert!(finding(&report, "encoder").1.contains("`sona train encoder` learns one"));
+    let told = folder.sona(&["train", "encoder"]).expect(0).stdout;
+    assert!(told.starts_with("Trained encoder version 1 in "), "{told}");
+    assert!(told.contains("\n1816 titles have a vector of learned-1."), "{told}");
+    let like = folder.sona(&["similar", "0468569", "--limit", "1", "--json"]).expect(0).json();
+    let sources = like["similar"][0]["sources"].as_array().expect("a list");
+    assert!(sources.iter().any(|part| part["source"] == "content"), "{like}");
+    let again = folder.sona(&["train", "embeddings", "--json"]).expect(0).json();
+    assert_eq!(again["outcome"]["titles"], 1816);
+    let report = folder.sona(&["doctor", "--json"]).expect(0).json();
+    let (_, detail) = finding(&report, "encoder");
+    assert!(detail.contains("version 1, learned from 1816 texts, vectors of 512"), "{detail}");
+}
+
+#[test]
+fn a_configured_encoder_must_be_there_and_is_not_learned_over() {
+    let folder = Folder::new()
+        .with("SONA_SERVER_PORT", "0")
+        .with("SONA_ENCODER_MODEL", "minilm.onnx")
+        .with("SONA_ENCODER_TOKENIZER", "tokenizer.json");
+    let told = folder.sona(&["serve"]).expect(1).stderr;
+    assert!(told.contains("tokenizer.json"), "{told}");
+    let told = folder.sona(&["train", "encoder"]).expect(1).stderr;
+    assert!(told.contains("the encoder minilm.onnx is configured"), "{told}");
+    let report = folder.sona(&["doctor", "--json"]).expect(1).json();
+    assert_eq!(finding(&report, "encoder").0, false);
+}
+
+#[test]
 fn a_database_that_cannot_be_one_is_told() {
     let folder = Folder::new().with("SONA_STORAGE_DATABASE", "sqlite:.");
     let report = folder.sona(&["doctor", "--json"]).expect(1).json();

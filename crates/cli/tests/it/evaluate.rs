@@ -42,7 +42,7 @@ fn an_independent_program_finds_the_same_numbers() {
     assert_eq!(report["data"], "ring.txt (sequences (user item item …))");
     let names: Vec<_> =
         report["models"].as_array().expect("a list").iter().map(|m| &m["name"]).collect();
-    assert_eq!(names, ["popular", "sequence", "collaborative", "item-item", "fused"]);
+    assert_eq!(names, ["popular", "sequence", "embedding", "collaborative", "item-item", "fused"]);
     assert_eq!(report["models"][1]["metrics"]["hr@5"], 1.0, "{report:#}");
     fs_err::write(folder.path().join("report.json"), report.to_string()).expect("writable");
 
@@ -55,14 +55,16 @@ fn an_independent_program_finds_the_same_numbers() {
             "python3 {checker} report.json held-out.txt {lists} --sequences ring.txt"
         ))
     };
-    let said = check(&["popular", "sequence", "collaborative", "item-item", "fused"].map(lists))
-        .expect(0)
-        .stdout;
+    let said = check(
+        &["popular", "sequence", "embedding", "collaborative", "item-item", "fused"].map(lists),
+    )
+    .expect(0)
+    .stdout;
     assert!(said.contains("fused: 10 metrics over 60 users agree"), "{said}");
 
     // The checker is no rubber stamp: a number moved by a thousandth is found out.
     let mut moved = report.clone();
-    let metric = &mut moved["models"][4]["metrics"]["ndcg@10"];
+    let metric = &mut moved["models"][5]["metrics"]["ndcg@10"];
     *metric = (metric.as_f64().expect("a number") - 0.001).into();
     fs_err::write(folder.path().join("report.json"), moved.to_string()).expect("writable");
     let refused = check(&[lists("fused")]).expect(1).stderr;
@@ -78,6 +80,24 @@ fn a_table_for_people_says_what_was_done() {
     assert!(table.starts_with("ring.txt (sequences"), "{table}");
     assert!(table.contains("60 users asked for 60 items; fitted on 360 pairs"), "{table}");
     assert!(table.contains("\nfused-sequence "), "{table}");
+}
+
+#[test]
+fn what_a_catalogue_says_is_read() {
+    let folder = folder_with_ring();
+    let path = folder.path().join("set");
+    fs_err::create_dir(&path).expect("writable");
+    fs_err::rename(folder.path().join("ring.txt"), path.join("ring.txt")).expect("writable");
+    let near = |item: u32| format!("\"{item}\": [{}, {}]", item / 2, 100 + item.div_ceil(2) % 12);
+    let map = format!("{{{}}}", (0..24).map(near).collect::<Vec<_>>().join(", "));
+    fs_err::write(path.join("ring_item2attributes.json"), map).expect("writable");
+    let models = ["evaluate", "--data", "set", "--models", "attributes,fused-attributes", "--json"];
+    let report = folder.sona(&models).expect(0).json();
+    assert_eq!(report["models"][0]["name"], "attributes");
+    assert_eq!(report["models"][0]["metrics"]["hr@10"], 1.0, "{report:#}");
+    let tune = ["tune", "attributes", "--data", "set", "--trials", "2"];
+    let said = folder.sona(&tune).expect(0).stdout;
+    assert!(said.contains("[attributes]\nrarity_exponent = "), "{said}");
 }
 
 #[test]

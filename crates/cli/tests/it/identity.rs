@@ -15,12 +15,12 @@ fn with_secret() -> Folder {
 }
 
 /// A key file of the server's tests.
-fn key_file(name: &str) -> String {
+pub(crate) fn key_file(name: &str) -> String {
     format!("{}/../server/tests/it/keys/{name}", env!("CARGO_MANIFEST_DIR"))
 }
 
 /// Asks a server for a list; status and body.
-fn ask(folder: &Folder, sona: &Sona, credential: &str, body: &Value) -> (String, Value) {
+pub(crate) fn ask(folder: &Folder, sona: &Sona, credential: &str, body: &Value) -> (String, Value) {
     let line = format!(
         "curl -s -w '\\n%{{http_code}}' {}/api/v1/recommendations -H 'content-type: application/json' \
          -H 'authorization: Bearer {credential}' -d '{body}'",
@@ -39,7 +39,7 @@ fn until(mut is_so: impl FnMut() -> bool) {
     }
 }
 
-fn token(folder: &Folder, arguments: &[&str]) -> String {
+pub(crate) fn token(folder: &Folder, arguments: &[&str]) -> String {
     let ran = folder.sona(&[&["token", "create"], arguments].concat()).expect(0);
     assert_eq!(ran.stderr, "");
     ran.stdout.trim_end().to_owned()

@@ -8,6 +8,7 @@ mod demo;
 mod erasure;
 mod evaluate;
 mod identity;
+mod identity_tls;
 mod import;
 mod prepared;
 mod process;

@@ -6,6 +6,7 @@ use sona_domain::{RequestContext, Source};
 use sona_numeric::rows::RowSet;
 
 use super::Candidates;
+use super::popular::Popular;
 use crate::catalogue::View;
 use crate::live::counts::Counts;
 
@@ -15,7 +16,7 @@ const LOOKED_AT: usize = 2_000;
 /// The context source for one request.
 pub(crate) struct Context {
     scores: HashMap<u32, f32>,
-    best: Vec<u32>,
+    best: Vec<(u32, f32)>,
     absent: &'static str,
 }
 
@@ -35,20 +36,21 @@ impl Context {
                 absent: "the request has no context",
             };
         }
+        let popular = Popular::new(counts);
         let mut scored: Vec<(u32, f32)> = counts
             .popular()
             .filter(|row| allowed.contains(*row))
             .take(LOOKED_AT)
             .filter_map(|row| {
                 let fit = fit(context, view, row);
-                (fit > 0.0).then(|| (row, 0.5 * counts.popularity(row) + 0.5 * fit))
+                (fit > 0.0).then(|| (row, 0.5 * popular.score(row) + 0.5 * fit))
             })
             .collect();
         scored.sort_by(|a, b| b.1.total_cmp(&a.1));
         scored.truncate(limit);
         Self {
-            best: scored.iter().map(|(row, _)| *row).collect(),
-            scores: scored.into_iter().collect(),
+            scores: scored.iter().copied().collect(),
+            best: scored,
             absent: "nothing popular fits the request's context",
         }
     }
@@ -71,7 +73,7 @@ impl Candidates for Context {
         Source::Context
     }
 
-    fn best(&self, _allowed: &RowSet, limit: usize) -> Vec<u32> {
+    fn best(&self, _allowed: &RowSet, limit: usize) -> Vec<(u32, f32)> {
         self.best.iter().take(limit).copied().collect()
     }
 

@@ -3,7 +3,10 @@
 use std::collections::HashMap;
 
 use sha2::{Digest, Sha256};
-use sona_domain::Timestamp;
+use sona_domain::{Content, Timestamp};
+use sona_numeric::Attributes;
+
+use crate::attributes::Vocabulary;
 
 /// One engagement as it is read.
 #[derive(Debug, Clone, Copy)]
@@ -36,6 +39,8 @@ pub struct Data {
     /// Row to id. Rows are in the order of the ids' digests: files often number items by first appearance,
     /// and a row number that carries information would decide ties.
     pub(crate) items: Vec<String>,
+    /// What is said of each item; no attribute at all if the data has no catalogue.
+    pub(crate) attributes: Attributes,
     /// Per user, oldest first.
     pub(crate) train: Vec<Vec<Engagement>>,
     /// Per user, if the data came split.
@@ -69,6 +74,8 @@ pub(crate) struct Trial {
 pub struct Builder {
     users: Ids,
     items: Ids,
+    described: HashMap<String, Vec<u32>>,
+    vocabulary: Vocabulary,
     train: Vec<Vec<Engagement>>,
     test: Vec<Vec<Engagement>>,
     trials: Vec<Trial>,
@@ -123,6 +130,13 @@ impl Builder {
         self.trials.push(Trial { user, item, negatives });
     }
 
+    /// Takes in what the catalogue says of an item; the last entry of an item counts. One that nobody engages with does
+    /// not become an item by it.
+    pub fn describe(&mut self, content: &Content) {
+        let numbers = self.vocabulary.numbers_of(content);
+        self.described.insert(content.content_id.as_str().to_owned(), numbers);
+    }
+
     /// How many rows were taken in.
     pub fn len(&self) -> usize {
         self.rows as usize
@@ -135,8 +149,10 @@ impl Builder {
 
     /// The data set of these rows.
     pub fn finish(self, name: impl Into<String>) -> Data {
-        let Self { users, items, mut train, mut test, mut trials, untimed, .. } = self;
+        let Self { users, items, mut described, mut train, mut test, mut trials, untimed, .. } =
+            self;
         let (items, place) = by_digest(items.ids);
+        let attributes = items.iter().map(|id| described.remove(id).unwrap_or_default()).collect();
         let mut repeated = 0;
         for user in train.iter_mut().chain(&mut test) {
             for engagement in &mut *user {
@@ -151,7 +167,17 @@ impl Builder {
             }
         }
         let users = users.ids;
-        Data { name: name.into(), users, items, train, test, trials, timed: !untimed, repeated }
+        Data {
+            name: name.into(),
+            users,
+            items,
+            attributes,
+            train,
+            test,
+            trials,
+            timed: !untimed,
+            repeated,
+        }
     }
 }
 
@@ -192,6 +218,11 @@ impl Data {
     /// Distinct pairs.
     pub fn pairs(&self) -> usize {
         self.train.iter().chain(&self.test).map(Vec::len).sum()
+    }
+
+    /// Whether a catalogue says something of its items.
+    pub fn is_described(&self) -> bool {
+        self.attributes.count() > 0
     }
 
     /// Whether every row had a time.

@@ -4,26 +4,33 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use sona_domain::{Clock, Content, ContentId, Cursor, RequestContext, Source, Timestamp};
+use sona_numeric::attribute::{self, Near};
 use sona_numeric::interactions::Interactions;
 use sona_numeric::rows::RowSet;
 use sona_numeric::sequence::{self, Transitions};
-use sona_numeric::{als, item_item};
+use sona_numeric::{als, embedding, item_item};
 
 use super::data::{Data, Engagement};
 use super::split::{Case, Split};
 use super::{Error, Result};
 use crate::candidates::{Candidates, Question};
 use crate::catalogue::View;
+use crate::history::Liked;
 use crate::live::counts::Counts;
 use crate::live::trending::{Trending, ViewerKey};
 use crate::live::users::Taste;
 use crate::options::Options;
 use crate::snapshot::Snapshot;
+use crate::snapshot::embedding::Embedding;
+use crate::vectors::Vectors;
 
 /// Fitted sources.
 pub(crate) struct Fitted {
     snapshot: Snapshot,
     counts: Counts,
+    near: Near,
+    /// In listing order.
+    sources: Vec<Source>,
     sequence: sequence::Options,
     /// What each source took, in seconds.
     pub(crate) seconds: BTreeMap<Source, f64>,
@@ -66,6 +73,11 @@ impl Fitted {
             timed(Source::ItemItem, begun);
         }
         let begun = clock.now();
+        if sources.contains(&Source::Embedding) {
+            snapshot = snapshot.with_embedding(Some(embed(data, split, options)?));
+            timed(Source::Embedding, begun);
+        }
+        let begun = clock.now();
         let sequence: sequence::Options = (&options.sequence).into();
         let mut transitions = Transitions::new(data.items.len());
         if sources.contains(&Source::Sequence) {
@@ -74,13 +86,20 @@ impl Fitted {
             timed(Source::Sequence, begun);
         }
         let begun = clock.now();
+        let mut near = Near::new(attribute::Attributes::default(), (&options.attributes).into());
+        if sources.contains(&Source::Attributes) {
+            near = Near::new(data.attributes.clone(), (&options.attributes).into());
+            timed(Source::Attributes, begun);
+        }
+        let begun = clock.now();
         let counts = count(data, split, transitions, options)?;
         timed(Source::Popular, begun);
         let begun = clock.now();
         let log = if data.timed { log(split) } else { Vec::new() };
         timed(Source::Trending, begun);
         let (timed, options) = (data.timed, options.clone());
-        Ok(Self { snapshot, counts, sequence, seconds, log, timed, options })
+        let sources = Source::ALL.into_iter().filter(|source| sources.contains(source)).collect();
+        Ok(Self { snapshot, counts, near, sources, sequence, seconds, log, timed, options })
     }
 
     /// A view of the time line that goes forward only.
@@ -104,26 +123,37 @@ impl Fitted {
         let allowed = self.allowed(case);
         let mut engaged: Vec<_> = case.history.iter().map(|e| (e.item, e.weight)).collect();
         engaged.sort_unstable_by_key(|(row, _)| *row);
-        let recent = case.history.iter().rev().map(|e| e.item).collect();
+        let liked = |e: &Engagement| Liked { row: e.item, weight: e.weight, at: e.at };
+        let taste =
+            Taste::of(&self.snapshot, &engaged, case.history.iter().rev().map(liked).collect());
+        let latest = self.sequence.source_weights(&taste.recent, &self.counts.viewers);
         if self.timed {
             timeline.advance(case.at);
         }
+        let placed = self.snapshot.embedding().map(Embedding::placed);
         let question = Question {
             snapshot: &self.snapshot,
             counts: &self.counts,
+            near: &self.near,
+            embedding: placed.as_deref(),
             trending: &timeline.trending,
-            taste: &Taste::of(&self.snapshot, &engaged, recent),
+            taste: &taste,
+            latest: &latest,
             view: &View::default(),
             context: &RequestContext::default(),
-            sequence: &self.sequence,
+            vectors: &Vectors::default(),
+            content: &self.options.content,
+            now: case.at,
             allowed: &allowed,
+            narrowed: true,
             limit,
         };
-        answer(&question.sources(), &allowed)
+        let sources: Vec<_> = self.sources.iter().map(|source| question.ask(*source)).collect();
+        answer(&sources, &allowed)
     }
 
     fn allowed(&self, case: &Case) -> RowSet {
-        let rows = self.counts.viewers.len();
+        let rows = self.counts.viewers.viewers().len();
         let mut allowed = match &case.only {
             None => RowSet::full(rows),
             Some(only) => {
@@ -177,6 +207,14 @@ fn factorise(interactions: &Interactions, options: &Options) -> Result<Snapshot>
     let options = options.als.for_matrix(interactions);
     let model = als::fit(interactions, &options, &mut |_| ControlFlow::Continue(()))?;
     Ok(Snapshot::of_factors(1, model.items, &options))
+}
+
+fn embed(data: &Data, split: &Split, options: &Options) -> Result<Embedding> {
+    let sequences: Vec<_> = split.fit.iter().map(|user| items(user)).collect();
+    let options = (&options.embedding).into();
+    let go_on = &mut |_| ControlFlow::Continue(());
+    let model = embedding::fit(&sequences, &data.attributes, &options, go_on)?;
+    Ok(Embedding::of_rows(model, &data.attributes))
 }
 
 /// Viewers of the fitted side, every item listed.

@@ -9,12 +9,20 @@ use sona_numeric::rows::RowSet;
 use super::data::Data;
 use super::measure::LIST;
 use crate::candidates::Candidates;
-use crate::fuse::fuse;
+use crate::fuse::Ensemble;
 use crate::options::Fusion;
 
-/// Sources that a data set of pairs can say something about; the circumstances of a request are not in one.
-const SOURCES: [Source; 5] =
-    [Source::Popular, Source::Trending, Source::Sequence, Source::Collaborative, Source::ItemItem];
+/// Sources that a data set of pairs can say something about; neither the circumstances of a request
+/// nor the texts of titles are in one.
+const SOURCES: [Source; 7] = [
+    Source::Popular,
+    Source::Trending,
+    Source::Sequence,
+    Source::Attributes,
+    Source::Embedding,
+    Source::Collaborative,
+    Source::ItemItem,
+];
 
 /// One model of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +44,20 @@ impl Model {
 
     /// Whether `data` has what it needs.
     pub(crate) fn is_possible(self, data: &Data) -> bool {
-        data.is_timed() || self != Self::Alone(Source::Trending)
+        self.lack(data).is_none()
+    }
+
+    /// What `data` would need for it and has not, in words.
+    pub(crate) fn lack(self, data: &Data) -> Option<String> {
+        match self {
+            Self::Alone(Source::Trending) if !data.is_timed() => {
+                Some(format!("{self} needs times, and the data has none"))
+            }
+            Self::Alone(Source::Attributes) if !data.is_described() => {
+                Some(format!("{self} needs a catalogue, and the data has none"))
+            }
+            Self::Alone(_) | Self::Fused | Self::FusedWithout(_) => None,
+        }
     }
 
     /// The sources it is made of: of the fused ones those that have a weight.
@@ -67,17 +88,13 @@ impl Model {
         fusion: &Fusion,
     ) -> Vec<(u32, f32)> {
         let taking_part = self.sources(fusion);
-        let sources: Vec<_> = sources
-            .iter()
-            .map(Box::as_ref)
-            .filter(|source| taking_part.contains(&source.source()))
-            .collect();
+        let sources: Vec<_> =
+            sources.iter().filter(|source| taking_part.contains(&source.source())).collect();
         let list: Vec<_> = if let (Self::Alone(_), [source]) = (self, sources.as_slice()) {
-            let best = source.best(allowed, LIST).into_iter();
-            best.map(|row| (row, source.score(row))).collect()
+            source.best(allowed, LIST)
         } else {
-            let (fused, _) = fuse(&sources, allowed, fusion, LIST);
-            fused.into_iter().map(|item| (item.row, item.score)).collect()
+            let sources = sources.into_iter().map(|source| Box::new(source.as_ref()) as Box<_>);
+            Ensemble::new(sources, allowed, fusion, LIST).list(LIST)
         };
         list.into_iter().filter(|(_, score)| *score > 0.0).collect()
     }

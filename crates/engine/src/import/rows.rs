@@ -59,7 +59,7 @@ fn event_id(named: &Named<'_>) -> Result<EventId, String> {
 }
 
 /// An entry for an item of which only the numbers of its attributes are known: they are its themes.
-pub(super) fn attributed(item: ItemAttributes) -> Content {
+pub fn attributed(item: ItemAttributes) -> Content {
     let title = item.item.as_str().to_owned();
     let mut content = Content::new(item.item, title);
     for number in item.attributes.iter().map(u32::to_string) {

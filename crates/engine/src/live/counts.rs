@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashSet};
 
 use sha2::{Digest, Sha256};
 use sona_domain::{Content, Cursor, Event, LoggedEvent, Timestamp, UserId};
-use sona_numeric::sequence::{self, Transitions};
+use sona_numeric::sequence::{self, Popularity, Transitions};
 
 use crate::history::History;
 use crate::live::trending::{Trending, ViewerKey};
@@ -20,7 +20,9 @@ pub(crate) struct Counts {
     /// Which titles follow which.
     pub(crate) transitions: Transitions,
     /// Distinct viewers by row.
-    pub(crate) viewers: Vec<u32>,
+    pub(crate) viewers: Popularity,
+    /// `ln(1 + viewers)` by row.
+    popularity: Vec<f32>,
     /// What is trending.
     pub(crate) trending: Trending,
     /// Events up to here were counted by whole sequences, later ones as they came.
@@ -43,12 +45,14 @@ impl Counts {
         options: &Options,
         now: Timestamp,
     ) -> Self {
+        let sequence = (&options.sequence).into();
         Self {
             transitions,
-            viewers,
+            popularity: viewers.iter().map(|viewers| popularity(*viewers)).collect(),
+            viewers: Popularity::new(viewers, &sequence),
             trained_through,
             trending: Trending::new(&options.trending, now),
-            sequence: (&options.sequence).into(),
+            sequence,
             order: BTreeSet::new(),
             places: Vec::new(),
         }
@@ -56,10 +60,9 @@ impl Counts {
 
     /// Makes room for `rows` rows.
     pub(crate) fn grow(&mut self, rows: usize) {
-        if self.viewers.len() < rows {
-            self.viewers.resize(rows, 0);
-            self.transitions.grow(rows);
-        }
+        self.viewers.grow(rows);
+        self.popularity.resize(self.viewers.viewers().len(), 0.0);
+        self.transitions.grow(rows);
     }
 
     /// Takes in the event at `cursor` on the title of `row`, which `history` (of the same user) already includes.
@@ -67,18 +70,16 @@ impl Counts {
         self.grow(row as usize + 1);
         let Some(before) = history.newly_engaged(row, cursor, self.sequence.window) else { return };
         self.transitions.observe(&before, row, &self.sequence);
-        self.viewers[row as usize] += 1;
-        self.move_place(row);
+        self.set_viewers(row, self.viewers.of(row) + 1);
     }
 
     /// Takes out again what one user put in; answers at how many titles they were trending.
     pub(crate) fn forget(&mut self, share: &Share, viewer: ViewerKey) -> u64 {
         for Counted { before, row } in &share.counted {
             self.transitions.forget(before, *row, &self.sequence);
-            if let Some(viewers) = self.viewers.get_mut(*row as usize) {
-                *viewers = viewers.saturating_sub(1);
+            if let Some(fewer) = self.viewers.of(*row).checked_sub(1) {
+                self.set_viewers(*row, fewer);
             }
-            self.move_place(*row);
         }
         self.trending.forget_at(viewer, &share.rows)
     }
@@ -97,7 +98,7 @@ impl Counts {
         let place = content.map(|content| {
             // Whole millionths order like the fractions they stand for.
             let popularity = (content.popularity.unwrap_or(0.0) * 1e6) as u32;
-            let viewers = self.viewers[row as usize];
+            let viewers = self.viewers.of(row);
             (Reverse(viewers), Reverse(popularity), Reverse(content.year.unwrap_or(0)), row)
         });
         if let Some(old) = std::mem::replace(&mut self.places[row as usize], place) {
@@ -111,19 +112,32 @@ impl Counts {
         self.order.iter().map(|(.., row)| *row)
     }
 
-    /// `ln(1 + viewers)` of a title relative to the best one, 0..=1.
+    /// `ln(1 + viewers)` of a title.
     pub(crate) fn popularity(&self, row: u32) -> f32 {
-        let most = self.order.first().map_or(0, |(viewers, ..)| viewers.0);
-        let viewers = self.viewers.get(row as usize).copied().unwrap_or(0);
-        if most == 0 { 0.0 } else { (viewers as f32).ln_1p() / (most as f32).ln_1p() }
+        self.popularity.get(row as usize).copied().unwrap_or(0.0)
+    }
+
+    /// That of the listed title that has most.
+    pub(crate) fn highest_popularity(&self) -> f32 {
+        self.order.first().map_or(0.0, |(.., row)| self.popularity(*row))
+    }
+
+    fn set_viewers(&mut self, row: u32, viewers: u32) {
+        self.viewers.set(row, viewers);
+        self.popularity[row as usize] = popularity(viewers);
+        self.move_place(row);
     }
 
     fn move_place(&mut self, row: u32) {
         let Some(Some(place)) = self.places.get_mut(row as usize) else { return };
         self.order.remove(place);
-        place.0 = Reverse(self.viewers[row as usize]);
+        place.0 = Reverse(self.viewers.of(row));
         self.order.insert(*place);
     }
+}
+
+fn popularity(viewers: u32) -> f32 {
+    (viewers as f32).ln_1p()
 }
 
 /// What one user put into the counts.

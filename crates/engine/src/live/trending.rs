@@ -26,7 +26,8 @@ pub(crate) struct Trending {
     origin: Timestamp,
     latest: HashMap<(u32, ViewerKey), Timestamp>,
     by_age: BTreeSet<(Timestamp, u32, ViewerKey)>,
-    titles: HashMap<u32, Title>,
+    /// By row.
+    titles: Vec<Title>,
     /// Best last; the score's bits order like the score because scores are positive.
     order: BTreeSet<(u64, std::cmp::Reverse<u32>)>,
 }
@@ -47,7 +48,7 @@ impl Trending {
             origin: now,
             latest: HashMap::new(),
             by_age: BTreeSet::new(),
-            titles: HashMap::new(),
+            titles: Vec::new(),
             order: BTreeSet::new(),
         }
     }
@@ -125,18 +126,19 @@ impl Trending {
         self.order.iter().rev().map(|(_, row)| row.0)
     }
 
-    /// A title's score relative to the best one, 0..=1.
-    pub(crate) fn score(&self, row: u32) -> f32 {
-        let best = self.order.last().map_or(0.0, |(bits, _)| f64::from_bits(*bits));
-        match self.titles.get(&row) {
-            Some(title) if best > 0.0 => (title.score / best) as f32,
-            _ => 0.0,
-        }
+    /// The best title's score; 0 if nothing is trending. Only to be compared with [`Trending::score`].
+    pub(crate) fn highest(&self) -> f64 {
+        self.order.last().map_or(0.0, |(bits, _)| f64::from_bits(*bits))
+    }
+
+    /// A title's score; it means nothing by itself.
+    pub(crate) fn score(&self, row: u32) -> f64 {
+        self.titles.get(row as usize).map_or(0.0, |title| title.score)
     }
 
     /// Distinct viewers of a title in the window.
     pub(crate) fn viewers(&self, row: u32) -> u32 {
-        self.titles.get(&row).map_or(0, |title| title.viewers)
+        self.titles.get(row as usize).map_or(0, |title| title.viewers)
     }
 
     fn relative(&self, at: Timestamp) -> f64 {
@@ -156,12 +158,13 @@ impl Trending {
     }
 
     fn change(&mut self, row: u32, change: impl FnOnce(&mut Title)) {
-        let title = self.titles.entry(row).or_default();
+        if self.titles.len() <= row as usize {
+            self.titles.resize(row as usize + 1, Title::default());
+        }
+        let title = &mut self.titles[row as usize];
         self.order.remove(&(title.score.to_bits(), std::cmp::Reverse(row)));
         change(title);
-        if title.viewers == 0 {
-            self.titles.remove(&row);
-        } else {
+        if title.viewers > 0 {
             self.order.insert((title.score.to_bits(), std::cmp::Reverse(row)));
         }
     }
@@ -204,7 +207,7 @@ mod tests {
         t.add(2, 200, at(8.0), at(8.0));
         assert_eq!((t.viewers(1), t.viewers(2)), (1, 1));
         assert_eq!(t.best().collect::<Vec<_>>(), [2, 1]);
-        assert!((t.score(1) - 0.5).abs() < 1e-6, "seven days are one half life");
+        assert!((t.score(1) / t.highest() - 0.5).abs() < 1e-6, "seven days are one half life");
     }
 
     #[test]
@@ -217,7 +220,7 @@ mod tests {
         t.expire(at(15.0));
         assert_eq!(t.best().collect::<Vec<_>>(), [2]);
         t.expire(at(99.0));
-        assert_eq!((t.best().count(), t.titles.len(), t.latest.len()), (0, 0, 0));
+        assert_eq!((t.best().count(), t.score(2), t.latest.len()), (0, 0.0, 0));
     }
 
     #[test]
@@ -241,7 +244,7 @@ mod tests {
         t.add(1, 100, at(1.0), at(2.0));
         t.add(2, 100, at(2.0), at(2.0));
         assert_eq!(t.best().collect::<Vec<_>>(), [2, 1]);
-        assert!((t.score(1) - 0.5).abs() < 1e-6);
+        assert!((t.score(1) / t.highest() - 0.5).abs() < 1e-6);
     }
 
     #[test]

@@ -10,20 +10,21 @@ use sona_store::Events;
 
 use crate::catalogue::{Catalogue, View};
 use crate::error::{Error, Result};
-use crate::history::History;
+use crate::history::{History, Liked};
+use crate::live::shortlist::Kept;
 use crate::snapshot::Snapshot;
 
 #[cfg(test)]
 mod tests;
 
-/// The room of a user without titles, where a title's is 1 (a bit under 100 bytes).
-const ROOM: usize = 10;
+/// Bytes a user takes besides what grows with them: a place in the cache and its order of use, two copies of the id.
+const PLACE: usize = 400;
 
-/// The room `live.max_users` counts with: that of a user with twenty titles.
-const USUAL_ROOM: u64 = 30;
+/// Bytes of a genre besides its name, with what the allocator adds.
+const GENRE: usize = 16;
 
-/// Users are weighed anew each time they have got so many titles more.
-const STEP: usize = 4;
+/// Users are weighed anew each time they have grown by so many bytes.
+const STEP: usize = 128;
 
 /// The latest titles kept ready for the sequence source and the reasons.
 const RECENT: usize = 50;
@@ -50,19 +51,31 @@ pub(crate) struct Taste {
     pub(crate) engaged: Vec<u32>,
     /// The latest engaged titles, newest first.
     pub(crate) recent: Vec<u32>,
+    /// The same with how much they say, and when they came.
+    pub(crate) liked: Vec<Liked>,
+    /// Titles that must not be recommended, by row.
+    pub(crate) blocked: Box<[u32]>,
     model_version: Option<i64>,
     through: Cursor,
+    /// The best titles by these factors.
+    pub(crate) by_factors: Kept,
+    /// The best titles by the model's embedding.
+    pub(crate) by_embedding: Kept,
 }
 
 impl Taste {
-    /// The taste of somebody who is only a history: `engaged` by row, `recent` newest first.
-    pub(crate) fn of(snapshot: &Snapshot, engaged: &[(u32, f32)], recent: Vec<u32>) -> Self {
+    /// The taste of somebody who is only a history: `engaged` by row, `liked` newest first.
+    pub(crate) fn of(snapshot: &Snapshot, engaged: &[(u32, f32)], liked: Vec<Liked>) -> Self {
         Self {
             vector: snapshot.fold_in(engaged),
             engaged: engaged.iter().map(|(row, _)| *row).collect(),
-            recent,
+            recent: rows_of(&liked),
+            liked,
+            blocked: Box::default(),
             model_version: None,
             through: Cursor::default(),
+            by_factors: Kept::default(),
+            by_embedding: Kept::default(),
         }
     }
 }
@@ -82,11 +95,11 @@ pub(crate) struct Users {
 }
 
 impl Users {
-    /// Nobody yet; as much is kept as `max_users` take who have twenty titles each.
-    pub(crate) fn new(max_users: u64, rules: EventRules) -> Self {
+    /// Nobody yet; states of at most `max_bytes` are kept.
+    pub(crate) fn new(max_bytes: u64, rules: EventRules) -> Self {
         let resident = moka::future::Cache::builder()
-            .max_capacity(max_users.saturating_mul(USUAL_ROOM))
-            .weigher(|_, user: &Arc<User>| user.state().room())
+            .max_capacity(max_bytes)
+            .weigher(|_, user: &Arc<User>| user.state().memory())
             .build();
         Self { resident, rules, removals: AtomicU64::new(0) }
     }
@@ -214,11 +227,11 @@ impl User {
         view: &View,
     ) -> bool {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-        let before = state.room();
+        let before = state.memory();
         if state.through < event.cursor {
             state.apply(row, event, rules, view);
         }
-        state.room() > before
+        state.memory() > before
     }
 
     /// What follows from the present state under `snapshot`; kept for the next request.
@@ -270,18 +283,37 @@ impl User {
 impl Taste {
     fn new(state: &UserState, snapshot: &Snapshot) -> Self {
         let engaged = state.history.engaged();
+        let liked = state.history.recent(RECENT);
         Self {
             vector: snapshot.fold_in(&engaged),
             engaged: engaged.into_iter().map(|(row, _)| row).collect(),
-            recent: state.history.recent(RECENT),
+            recent: rows_of(&liked),
+            liked,
+            blocked: state.history.blocked().collect(),
             model_version: snapshot.version(),
             through: state.through,
+            by_factors: Kept::default(),
+            by_embedding: Kept::default(),
         }
     }
 
-    fn is_of(&self, state: &UserState, snapshot: &Snapshot) -> bool {
-        self.through == state.through && self.model_version == snapshot.version()
+    /// True if `state` is what this follows from.
+    pub(crate) fn rests_on(&self, state: &UserState) -> bool {
+        self.through == state.through
     }
+
+    /// True if a title must not be recommended.
+    pub(crate) fn is_blocked(&self, row: u32) -> bool {
+        self.blocked.binary_search(&row).is_ok()
+    }
+
+    fn is_of(&self, state: &UserState, snapshot: &Snapshot) -> bool {
+        self.rests_on(state) && self.model_version == snapshot.version()
+    }
+}
+
+fn rows_of(liked: &[Liked]) -> Vec<u32> {
+    liked.iter().map(|liked| liked.row).collect()
 }
 
 impl UserState {
@@ -297,9 +329,12 @@ impl UserState {
         }
     }
 
-    /// The room the state takes, see [`ROOM`].
-    fn room(&self) -> u32 {
-        u32::try_from(ROOM + self.history.len().next_multiple_of(STEP)).unwrap_or(u32::MAX)
+    /// Bytes the user takes in memory, in whole steps.
+    fn memory(&self) -> u32 {
+        let names: usize = self.genre_affinities.iter().map(|(name, _)| name.len() + GENRE).sum();
+        let genres = self.genre_affinities.capacity() * size_of::<(Box<str>, f32)>() + names;
+        let bytes = PLACE + size_of::<User>() + self.history.memory() + genres;
+        u32::try_from(bytes.next_multiple_of(STEP)).unwrap_or(u32::MAX)
     }
 
     fn apply(&mut self, row: u32, logged: &LoggedEvent, rules: &EventRules, view: &View) {

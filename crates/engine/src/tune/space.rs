@@ -12,6 +12,10 @@ pub enum Subject {
     Collaborative,
     /// The sequence source.
     Sequence,
+    /// The attributes source.
+    Attributes,
+    /// The embedding source, at the configured width.
+    Embedding,
     /// The trending source.
     Trending,
     /// The weights of the fusion.
@@ -20,13 +24,22 @@ pub enum Subject {
 
 impl Subject {
     /// Everything that can be tuned.
-    pub const ALL: [Self; 4] = [Self::Collaborative, Self::Sequence, Self::Trending, Self::Fused];
+    pub const ALL: [Self; 6] = [
+        Self::Collaborative,
+        Self::Sequence,
+        Self::Attributes,
+        Self::Embedding,
+        Self::Trending,
+        Self::Fused,
+    ];
 
     /// Its name.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Collaborative => "collaborative",
             Self::Sequence => "sequence",
+            Self::Attributes => "attributes",
+            Self::Embedding => "embedding",
             Self::Trending => "trending",
             Self::Fused => "fused",
         }
@@ -37,6 +50,8 @@ impl Subject {
         match self {
             Self::Collaborative => COLLABORATIVE,
             Self::Sequence => SEQUENCE,
+            Self::Attributes => ATTRIBUTES,
+            Self::Embedding => EMBEDDING,
             Self::Trending => TRENDING,
             Self::Fused => FUSED,
         }
@@ -176,6 +191,48 @@ const SEQUENCE: &[Parameter] = &[
     ),
 ];
 
+const ATTRIBUTES: &[Parameter] = &[
+    parameter!(
+        "attributes.rarity_exponent",
+        Range::Linear(0.0, 4.0),
+        attributes.rarity_exponent as f32
+    ),
+    parameter!("attributes.least_cosine", Range::Linear(0.02, 0.8), attributes.least_cosine as f32),
+    parameter!(
+        "attributes.similarity_exponent",
+        Range::Linear(0.0, 4.0),
+        attributes.similarity_exponent as f32
+    ),
+    parameter!("attributes.history", Range::Count(1.0, 50.0), attributes.history as usize),
+    parameter!(
+        "attributes.history_decay",
+        Range::Linear(0.3, 1.0),
+        attributes.history_decay as f32
+    ),
+    parameter!(
+        "attributes.popularity_exponent",
+        Range::Linear(0.0, 1.0),
+        attributes.popularity_exponent as f32
+    ),
+];
+
+const EMBEDDING: &[Parameter] = &[
+    parameter!("embedding.epochs", Range::Count(2.0, 20.0), embedding.epochs as usize),
+    parameter!("embedding.learning_rate", Range::Log(0.0005, 0.02), embedding.learning_rate as f32),
+    parameter!(
+        "embedding.vector_dropout",
+        Range::Linear(0.0, 0.7),
+        embedding.vector_dropout as f32
+    ),
+    parameter!(
+        "embedding.history_dropout",
+        Range::Linear(0.0, 0.5),
+        embedding.history_dropout as f32
+    ),
+    parameter!("embedding.history", Range::Count(1.0, 50.0), embedding.history as usize),
+    parameter!("embedding.history_decay", Range::Linear(0.3, 1.0), embedding.history_decay as f32),
+];
+
 const TRENDING: &[Parameter] = &[
     parameter!("trending.window_days", Range::Log(1.0, 90.0), trending.window_days as f64),
     parameter!("trending.half_life_days", Range::Log(0.5, 90.0), trending.half_life_days as f64),
@@ -185,6 +242,8 @@ const FUSED: &[Parameter] = &[
     parameter!("fusion.collaborative", Range::Linear(0.0, 1.0), fusion.collaborative as f32),
     parameter!("fusion.item_item", Range::Linear(0.0, 1.0), fusion.item_item as f32),
     parameter!("fusion.sequence", Range::Linear(0.0, 1.0), fusion.sequence as f32),
+    parameter!("fusion.attributes", Range::Linear(0.0, 1.0), fusion.attributes as f32),
+    parameter!("fusion.embedding", Range::Linear(0.0, 1.0), fusion.embedding as f32),
     parameter!("fusion.trending", Range::Linear(0.0, 1.0), fusion.trending as f32),
     parameter!("fusion.popular", Range::Linear(0.0, 1.0), fusion.popular as f32),
 ];

@@ -18,6 +18,7 @@ async fn a_receipt_says_what_there_was(backend: Backend) {
     let expect = Erased {
         events: 4,
         profiles: 1,
+        embeddings: 0,
         waiting_profiles: 1,
         states: 1,
         counted_titles: 3,

@@ -2,7 +2,7 @@
 
 use std::sync::Mutex;
 
-use sona_domain::Timestamp;
+use sona_domain::{Content, ContentId, Timestamp};
 use sona_engine::evaluate::{
     Builder, Data, LIST, Model, Options, Part, Progress, Protocol, Row, Rows, SplitOptions,
     evaluate,
@@ -152,6 +152,61 @@ fn what_the_data_lacks_is_said() {
     let options = Options { models, ..options(&data, Protocol::LastItem) };
     let error = evaluate(&data, &options, &clock(), &|_| {}).unwrap_err();
     assert_eq!(error.to_string(), "trending needs times, and the data has none");
+    let models = vec!["attributes".parse().unwrap()];
+    let options = Options { models, ..options };
+    let error = evaluate(&data, &options, &clock(), &|_| {}).unwrap_err();
+    assert_eq!(error.to_string(), "attributes needs a catalogue, and the data has none");
+}
+
+/// The ring, where an item shares something with the one before it and something with the one after.
+fn described_ring() -> Data {
+    let mut builder = Builder::default();
+    for user in 0..90 {
+        for step in 0..10 {
+            let item = &format!("item-{}", (user * 7 + step) % ITEMS);
+            let user = &format!("user-{user}");
+            builder.add(Part::Train, Row { user, item, weight: 0.55, at: None });
+        }
+    }
+    for item in 0..ITEMS {
+        let id = ContentId::new(format!("item-{item}")).expect("an id");
+        let mut content = Content::new(id, "");
+        content.themes = [item, (item + 1) % ITEMS].map(|n| n.to_string()).into();
+        builder.describe(&content);
+    }
+    builder.describe(&Content::new(ContentId::new("nobody's").expect("an id"), ""));
+    builder.finish("described ring")
+}
+
+#[test]
+fn what_items_are_and_what_an_embedding_makes_of_it() {
+    let data = described_ring();
+    let mut options = options(&data, Protocol::LastItem);
+    assert!(options.models.iter().any(|model| model.to_string() == "attributes"));
+    options.models = ["attributes", "embedding", "fused"].map(|name| name.parse().unwrap()).into();
+    options.engine.embedding.width = 16;
+    options.engine.embedding.batch = 32;
+    options.engine.embedding.learning_rate = 0.02;
+    options.engine.fusion.embedding = 0.2;
+    let run = || evaluate(&data, &options, &clock(), &|_| {}).unwrap();
+    let evaluation = run();
+    assert_eq!(evaluation.report.split.items, ITEMS, "what nobody engages with is no item");
+    for model in &evaluation.report.models {
+        assert!(model.metrics["hr@5"] > 0.9, "{}: {:?}", model.name, model.metrics);
+    }
+    // Scores are relative to the best allowed one.
+    let firsts = evaluation.lists[1].iter().map(|list| list.items[0].1);
+    assert!(firsts.into_iter().all(|score| (score - 1.0).abs() < 1e-6));
+    assert_eq!(run().lists, evaluation.lists);
+
+    for subject in [Subject::Attributes, Subject::Embedding] {
+        let split = split(Protocol::LastItem);
+        let engine = options.engine.clone();
+        let search = Search { subject, split, trials: 2, budget_seconds: f64::INFINITY, engine };
+        let trials = tune(&data, &search, Vec::new(), &clock(), &mut |_| {}).unwrap();
+        assert!(best(&trials).unwrap().metric > 0.3, "{subject}: {trials:?}");
+        assert!(to_toml(subject, &trials[0]).starts_with(&format!("[{subject}]\n")));
+    }
 }
 
 #[test]

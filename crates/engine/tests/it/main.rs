@@ -1,5 +1,9 @@
 //! The engine through its public face, on both databases where it matters.
 
+mod attributes;
+mod content_based;
+mod embedding;
+mod encoder;
 mod erasure;
 mod evaluate;
 mod events;
@@ -8,4 +12,6 @@ mod gate;
 mod learning;
 mod lists;
 mod training;
+mod vectors;
+mod warm;
 mod world;

@@ -83,16 +83,16 @@ impl Projection {
     /// The factors of a user with this `history` of `(item, weight)`, each item once: the minimum of
     /// the training objective over `x`, to single precision.
     ///
+    /// The rows of `items` are those the projection was made for, in any order, rows of zeros between them or not.
     /// An empty history gives zeros. An item that is not a row of `items`, or whose weight is not finite
     /// and above 0, is left out: a user may know items that the model does not.
     ///
     /// # Panics
-    /// If `items` has not the size the projection was made for.
+    /// If `items` is not `options.factors` wide.
     pub fn project(&self, items: &Matrix, history: &[(u32, f32)]) -> Vec<f32> {
-        let sizes = (items.rows(), items.width());
-        assert!(sizes == (self.others, self.options.factors), "another matrix: {sizes:?}");
+        assert!(items.width() == self.options.factors, "items of {} factors", items.width());
         let usable = |&&(item, weight): &&(u32, f32)| {
-            (item as usize) < self.others && weight.is_finite() && weight > 0.0
+            (item as usize) < items.rows() && weight.is_finite() && weight > 0.0
         };
         let (rows, weights): (Vec<u32>, Vec<f32>) = history.iter().filter(usable).copied().unzip();
         let observed = Observed { rows: &rows, weights: &weights };

@@ -25,7 +25,6 @@ struct Desk {
     exact: Scratch,
     room: Room,
     entered: Vec<f32>,
-    left: Vec<f32>,
 }
 
 impl<'a> Half<'a> {
@@ -39,6 +38,12 @@ impl<'a> Half<'a> {
         let projection = Projection::with_gramian(gramian, fixed.rows(), options);
         let whitened = Whitened::new(fixed, &projection, options);
         Self { pairs, fixed, options, projection, whitened }
+    }
+
+    /// The same with rows going `relaxation` times as far as to the least loss the steps find, 1 ≤ relaxation < 2;
+    /// rows solved exactly stop there.
+    pub(super) fn relaxed(self, relaxation: f32) -> Self {
+        Self { whitened: self.whitened.map(|whitened| whitened.relaxed(relaxation)), ..self }
     }
 
     /// The same with every row solved exactly.
@@ -68,7 +73,6 @@ impl<'a> Half<'a> {
             exact: Scratch::new(self.options.factors),
             room: Room::new(self.options.factors),
             entered: vec![0.0; values],
-            left: vec![0.0; values],
         }
     }
 
@@ -81,7 +85,7 @@ impl<'a> Half<'a> {
         };
         let width = whitened.width();
         let values = rows.len() / factors * width;
-        let (entered, left) = (&mut desk.entered[..values], &mut desk.left[..values]);
+        let entered = &mut desk.entered[..values];
         whitened.enter(rows, entered);
         let losses: Vec<Option<f64>> = entered
             .chunks_exact_mut(width)
@@ -95,11 +99,9 @@ impl<'a> Half<'a> {
                 whitened.descend(observed, &mut desk.room, x)
             })
             .collect();
-        whitened.leave(entered, left);
+        whitened.leave(entered, rows);
         let mut sum = 0.0;
-        let places = rows.chunks_exact_mut(factors).zip(left.chunks_exact(width));
-        for (at, ((x, left), loss)) in places.zip(losses).enumerate() {
-            x.copy_from_slice(&left[..factors]);
+        for (at, (x, loss)) in rows.chunks_exact_mut(factors).zip(losses).enumerate() {
             let finite = x.iter().all(|value| value.is_finite());
             sum += match loss.filter(|_| finite) {
                 Some(loss) => loss,

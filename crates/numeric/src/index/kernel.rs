@@ -3,10 +3,12 @@
 //! Sums of integers do not depend on their order: every kernel gives the same numbers, bit for bit. That is what
 //! the test below holds each of them to.
 
+#[cfg(target_arch = "aarch64")]
+mod neon;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
-/// Codes side by side: one cache line.
+/// Codes side by side: one cache line, two or four or eight registers.
 pub(super) const LANES: usize = 64;
 
 /// The longest vector a kernel takes, in [`Line`]s: 65,536 codes, beyond which a 32-bit sum could overflow.
@@ -32,6 +34,12 @@ pub(super) enum Kernel {
     /// 32 codes at once.
     #[cfg(target_arch = "x86_64")]
     Avx2,
+    /// 64 codes at once, multiplied and summed by one instruction.
+    #[cfg(target_arch = "x86_64")]
+    Avx512Vnni,
+    /// 16 codes at once.
+    #[cfg(target_arch = "aarch64")]
+    Neon,
 }
 
 impl Kernel {
@@ -40,9 +48,16 @@ impl Kernel {
         let mut kernels = Vec::new();
         #[cfg(target_arch = "x86_64")]
         {
+            if x86::has_avx512_vnni() {
+                kernels.push(Self::Avx512Vnni);
+            }
             if x86::has_avx2() {
                 kernels.push(Self::Avx2);
             }
+        }
+        #[cfg(target_arch = "aarch64")]
+        if neon::is_available() {
+            kernels.push(Self::Neon);
         }
         kernels.push(Self::Portable);
         kernels
@@ -65,6 +80,10 @@ impl Kernel {
             Self::Portable => vectors.for_each(|(vector, out)| *out = dot(query, vector)),
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 => x86::dots_avx2(query, vectors),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512Vnni => x86::dots_avx512_vnni(query, vectors),
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon => neon::dots(query, vectors),
         }
     }
 }

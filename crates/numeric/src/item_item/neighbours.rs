@@ -1,4 +1,4 @@
-//! `R̃ᵀR̃` without its diagonal, as each item's strongest neighbours.
+//! What items say of other items, as each item's strongest neighbours: of GF-CF `R̃ᵀR̃` without its diagonal, of EASE `B`.
 
 use super::Graph;
 use rayon::prelude::*;
@@ -26,7 +26,7 @@ impl Neighbours {
         Self::from_rows(rows)
     }
 
-    fn from_rows(rows: Vec<Vec<(u32, f32)>>) -> Self {
+    pub(super) fn from_rows(rows: Vec<Vec<(u32, f32)>>) -> Self {
         let mut this = Self { starts: vec![0], ..Self::default() };
         for row in rows {
             this.items.extend(row.iter().map(|(item, _)| item));
@@ -68,8 +68,8 @@ impl Neighbours {
         if !whole || !starts.is_sorted() {
             return Err("starts do not rise from 0 to the number of neighbours");
         }
-        if !weights.iter().all(|weight| weight.is_finite() && *weight > 0.0) {
-            return Err("a weight is not finite and above 0");
+        if !weights.iter().all(|weight| weight.is_finite() && *weight != 0.0) {
+            return Err("a weight is not finite, or 0");
         }
         let rows = starts.len() - 1;
         for (row, bounds) in starts.windows(2).enumerate() {
@@ -126,17 +126,20 @@ fn row(
         }
     }
     let scale = graph.item_scale[item];
-    let mut row: Vec<(u32, f32)> = touched
-        .drain(..)
-        .map(|other| {
-            let sum = std::mem::take(&mut sums[other as usize]);
-            (other, scale * graph.item_scale[other as usize] * sum)
-        })
-        .filter(|(other, _)| *other as usize != item)
-        .collect();
+    let row = touched.drain(..).map(|other| {
+        let sum = std::mem::take(&mut sums[other as usize]);
+        (other, scale * graph.item_scale[other as usize] * sum)
+    });
+    strongest(row.filter(|(other, _)| *other as usize != item).collect(), most)
+}
+
+/// The `most` entries of a row with the largest weights by size, all if 0, in the order of items. Ties go to the lower
+/// item.
+pub(super) fn strongest(mut row: Vec<(u32, f32)>, most: usize) -> Vec<(u32, f32)> {
     if most > 0 && row.len() > most {
-        let stronger = |a: &(u32, f32), b: &(u32, f32)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
-        row.select_nth_unstable_by(most, stronger);
+        row.select_nth_unstable_by(most, |a, b| {
+            b.1.abs().total_cmp(&a.1.abs()).then(a.0.cmp(&b.0))
+        });
         row.truncate(most);
     }
     row.sort_unstable_by_key(|(other, _)| *other);

@@ -1,6 +1,7 @@
 //! The item-item model against the dense formula, and what must hold for any matrix.
 
 use super::*;
+use faer::linalg::solvers::DenseSolveCore;
 use faer::{Mat, Side};
 use proptest::prelude::*;
 use rand::{RngExt, SeedableRng};
@@ -170,4 +171,57 @@ proptest! {
         let model = fit(&interactions, &Options::default()).unwrap();
         prop_assert!(scores(&model, &[0, 3, 8]).iter().all(|score| score.is_finite()));
     }
+}
+
+/// EASE in dense double precision.
+fn ease_reference(interactions: &Interactions, ridge: f64, history: &[u32]) -> Vec<f64> {
+    let (users, items) = (interactions.users(), interactions.items());
+    let had =
+        Mat::from_fn(users, items, |u, i| f64::from(interactions.row(u).0.contains(&(i as u32))));
+    let gram = had.transpose() * &had + Mat::<f64>::identity(items, items) * faer::Scale(ridge);
+    let p = gram.full_piv_lu().inverse();
+    let each = |j: usize| history.iter().map(|i| *i as usize).filter(move |i| *i != j);
+    (0..items).map(|j| each(j).map(|i| -p[(i, j)] / p[(j, j)]).sum()).collect()
+}
+
+#[test]
+fn ease_agrees_with_the_dense_formula() {
+    let interactions = world(150, 40, 5);
+    let options = Options { algorithm: Algorithm::Ease, ridge: 7.0, ..Options::default() };
+    let model = fit(&interactions, &options).unwrap();
+    for history in [&[][..], &[3], &[0, 7, 21, 39]] {
+        let expected = ease_reference(&interactions, 7.0, history);
+        for (found, expected) in scores(&model, history).iter().zip(expected) {
+            assert!((f64::from(*found) - expected).abs() < 1e-5, "{found} for {expected}");
+        }
+    }
+    assert_eq!(Model::from_parts(model.to_parts()).unwrap(), model);
+}
+
+#[test]
+fn ease_keeps_the_strongest_of_either_sign() {
+    let interactions = world(150, 40, 5);
+    let all = Options { algorithm: Algorithm::Ease, ridge: 7.0, ..Options::default() };
+    let kept = fit(&interactions, &Options { neighbours: 5, ..all.clone() }).unwrap();
+    let all = fit(&interactions, &all).unwrap();
+    for item in 0..40 {
+        let mut sizes: Vec<_> = all.neighbours.of(item).map(|(_, weight)| weight.abs()).collect();
+        sizes.sort_by(|a, b| b.total_cmp(a));
+        let mut found: Vec<_> = kept.neighbours.of(item).map(|(_, weight)| weight.abs()).collect();
+        found.sort_by(|a, b| b.total_cmp(a));
+        assert_eq!(found, sizes[..5]);
+    }
+    assert!(all.neighbours.of(0).any(|(_, weight)| weight < 0.0));
+}
+
+#[test]
+fn ease_refuses_what_it_is_not_for() {
+    let ease = |ridge| Options { algorithm: Algorithm::Ease, ridge, ..Options::default() };
+    let few = world(10, 10, 1);
+    for ridge in [0.0, -1.0, f32::INFINITY] {
+        assert_eq!(fit(&few, &ease(ridge)), Err(Error::Ridge(ridge)));
+    }
+    let items = ease::MOST_ITEMS + 1;
+    let many = Interactions::from_rows(items, vec![vec![(0, 1.0)]]).unwrap();
+    assert_eq!(fit(&many, &ease(1.0)), Err(Error::TooManyItems(items)));
 }

@@ -1,6 +1,7 @@
 //! The counts against a plain reading of their definition.
 
 use super::*;
+use crate::scores::Scores;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
@@ -130,8 +131,13 @@ proptest! {
     ) {
         let transitions = Transitions::from_sequences(15, &sequences, &options);
         let pop = |row: u32| f64::from(popularity.get(row as usize).copied().unwrap_or(1).max(1));
-        let mut scores = vec![1.0_f32; 15];
-        transitions.score(&recent, &popularity, &options, &mut scores);
+        let popularity = Popularity::new(popularity.clone(), &options);
+        let sources = options.source_weights(&recent, &popularity);
+        // Scores of somebody else must not shine through.
+        let mut scores = Scores::default();
+        let other = options.source_weights(&[3, 4], &popularity);
+        transitions.score(&other, &popularity, &mut scores);
+        transitions.score(&sources, &popularity, &mut scores);
         for target in 0..15_u32 {
             let mut expect = 0.0;
             for (k, &from) in recent.iter().take(options.history).enumerate() {
@@ -141,14 +147,17 @@ proptest! {
                     / shifted.powf(f64::from(options.source_popularity_exponent))
                     / pop(target).powf(f64::from(options.target_popularity_exponent));
             }
-            let got = f64::from(scores[target as usize]) - 1.0;
+            let got = f64::from(scores.of(target));
             prop_assert!((got - expect).abs() < 1e-5 * (1.0 + expect), "{got} against {expect}");
-            let evidence = transitions.evidence(&recent, target, &popularity, &options);
+            let evidence = transitions.evidence(&sources, target, &popularity);
             let sum: f64 = evidence.iter().map(|&(_, part)| f64::from(part)).sum();
             prop_assert!((sum - expect).abs() < 1e-5 * (1.0 + expect), "{sum} against {expect}");
             prop_assert!(evidence.is_sorted_by(|a, b| a.1 >= b.1));
             prop_assert!(evidence.iter().all(|(row, _)| recent.contains(row)));
         }
+        let listed: BTreeMap<_, _> = scores.iter().collect();
+        let named = (0..15).filter(|row| scores.of(*row) != 0.0);
+        prop_assert_eq!(listed, named.map(|row| (row, scores.of(row))).collect());
     }
 
     #[test]

@@ -14,18 +14,23 @@ use sona_domain::{Access, Principal};
 use tracing::Span;
 
 use super::caller::Caller;
+use super::host;
 use super::refusal::Refusal;
 use crate::app::App;
 use crate::error::{ApiError, Code};
 
 const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
-/// Lets in whom the route's rule lets in, and tells the handler who it is.
+/// Lets in whom the route's rule lets in, and tells the handler who it is; what is meant for another host is let
+/// nowhere.
 pub(crate) async fn guard(
     State(app): State<Arc<App>>,
     mut request: Request,
     next: Next,
 ) -> Response {
+    if !host::is_answered(&app, &request) {
+        return ApiError::from(Code::ForeignHost).into_response();
+    }
     let Some(route) = request.extensions().get::<MatchedPath>().cloned() else {
         return next.run(request).await;
     };

@@ -5,28 +5,16 @@
 //! names of this machine are answered.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::header::HOST;
 use axum::http::uri::Authority;
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
 
 use crate::app::App;
-use crate::error::{ApiError, Code};
 
-/// Refuses requests for other machines' names while no identity is configured.
-pub(crate) async fn own_name(
-    State(app): State<Arc<App>>,
-    request: Request,
-    next: Next,
-) -> Response {
-    if app.identity.is_configured() || is_own(&request, &app.host) {
-        next.run(request).await
-    } else {
-        ApiError::from(Code::ForeignHost).into_response()
-    }
+/// Whether a request is for a name this server answers to: any name where identity is configured.
+pub(super) fn is_answered(app: &App, request: &Request) -> bool {
+    app.identity.is_configured() || is_own(request, &app.host)
 }
 
 /// True if every name the request is for is a loopback one or `configured`. HTTP/1.0 names none.

@@ -18,6 +18,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use jsonwebtoken::DecodingKey;
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, PublicKeyUse};
+use rustls::CertificateError;
 use serde_json::Value;
 use sona_domain::Timestamp;
 
@@ -180,7 +181,7 @@ fn client() -> Result<HttpClient, IdentityError> {
 
 async fn fetch(client: &HttpClient, url: &Uri) -> Result<Vec<u8>, String> {
     let fetched = async {
-        let response = client.get(url.clone()).await.map_err(|error| chain(&error))?;
+        let response = client.get(url.clone()).await.map_err(|error| refusal(&error))?;
         if response.status() != StatusCode::OK {
             return Err(format!("it answers {}", response.status()));
         }
@@ -192,11 +193,29 @@ async fn fetch(client: &HttpClient, url: &Uri) -> Result<Vec<u8>, String> {
     fetched.map_err(|problem| format!("{url}: {problem}"))
 }
 
+/// Why no answer came, and what to do if nobody this machine trusts signed for the issuer.
+fn refusal(error: &(dyn Error + 'static)) -> String {
+    let unknown = causes(error).filter_map(tls_error).any(|error| {
+        use CertificateError::{BadSignature, UnknownIssuer};
+        matches!(error, rustls::Error::InvalidCertificate(UnknownIssuer | BadSignature))
+    });
+    let advice = ": its authority is not among this machine's roots; SSL_CERT_FILE can name a file with others";
+    format!("{}{}", chain(error), if unknown { advice } else { "" })
+}
+
+/// The TLS error that an I/O error, or one within it, carries: they do not name it as their source.
+fn tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
+    let carried = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+    error.downcast_ref().or_else(|| tls_error(carried?))
+}
+
 /// An error with its causes.
 fn chain(error: &(dyn Error + 'static)) -> String {
-    let causes =
-        std::iter::successors(Some(error), |&error: &&(dyn Error + 'static)| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+    causes(error).map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |&error| error.source())
 }
 
 /// The keys in a set that can check signatures; others are passed over, as RFC 7517 asks.

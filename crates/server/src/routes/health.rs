@@ -16,6 +16,7 @@ const PING_TIMEOUT: Duration = Duration::from_secs(2);
 
 const FOLLOW_PROBLEM: &str = "the event log cannot be followed";
 const MODEL_PROBLEM: &str = "the current model is not served";
+const ENCODER_PROBLEM: &str = "the current text encoder is not in use";
 
 /// How the server is.
 #[derive(Serialize, ToSchema)]
@@ -37,10 +38,57 @@ pub(crate) struct Health {
     /// The model served; absent before the first training.
     #[serde(skip_serializing_if = "Option::is_none")]
     model_version: Option<i64>,
+    /// What makes vectors of texts; absent while none is configured and none is learned yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    encoder: Option<Encoder>,
+    /// The vectors of titles; absent until the catalogue was encoded once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    vectors: Option<Vectors>,
     /// Position in the event log up to which events are reflected in lists.
     applied_cursor: i64,
     /// What is wrong, in words; empty if nothing is. Where identity is configured the causes are in the log only.
     problems: Vec<String>,
+}
+
+/// What makes vectors of texts.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Encoder {
+    /// Where it comes from.
+    kind: EncoderKind,
+    /// Which one it is; vectors of encoders with different names cannot be compared.
+    name: String,
+    /// Length of its vectors.
+    width: usize,
+}
+
+/// The vectors of titles that are in use.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Vectors {
+    /// Name of the encoder that made them. It differs from that of the encoder in use while that one still encodes the
+    /// catalogue.
+    encoder: String,
+    /// How many titles have one.
+    titles: usize,
+}
+
+/// Where a text encoder comes from.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum EncoderKind {
+    /// The configuration names it.
+    Configured,
+    /// It is learned from the catalogue.
+    Learned,
+}
+
+impl From<sona_engine::EncoderInfo> for Encoder {
+    fn from(info: sona_engine::EncoderInfo) -> Self {
+        let kind = match info.kind {
+            sona_engine::EncoderKind::Configured => EncoderKind::Configured,
+            sona_engine::EncoderKind::Learned => EncoderKind::Learned,
+        };
+        Self { kind, name: info.name, width: info.width }
+    }
 }
 
 /// How the server is, in one word.
@@ -74,8 +122,9 @@ pub(crate) async fn health(State(app): State<Arc<App>>) -> Json<Health> {
     let stats = app.engine.stats();
     let follow = stats.follow_error.map(|error| app.told(FOLLOW_PROBLEM, &error));
     let model = stats.model_error.map(|error| app.told(MODEL_PROBLEM, &error));
+    let encoder = stats.encoder_error.map(|error| app.told(ENCODER_PROBLEM, &error));
     let strangers = app.identity.is_configured();
-    let problems: Vec<_> = follow.into_iter().chain(model).collect();
+    let problems: Vec<_> = follow.into_iter().chain(model).chain(encoder).collect();
     Json(Health {
         status: if problems.is_empty() { HealthStatus::Ok } else { HealthStatus::Degraded },
         service: "sona",
@@ -89,6 +138,8 @@ pub(crate) async fn health(State(app): State<Arc<App>>) -> Json<Health> {
         content: stats.content,
         resident_users: stats.resident_users,
         model_version: stats.model_version,
+        encoder: stats.encoder.map(Encoder::from),
+        vectors: stats.vectors_of.map(|encoder| Vectors { encoder, titles: stats.vectors }),
         applied_cursor: stats.applied.0,
         problems,
     })

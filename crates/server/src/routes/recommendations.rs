@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
 use serde::Deserialize;
 use serde_json::Value;
@@ -11,6 +10,7 @@ use sona_domain::{ContentId, DeviceType, Recommendations, UserId, Violations};
 use sona_engine::{RecommendRequest, RequestContext};
 use utoipa::ToSchema;
 
+use crate::answer::LargeJson;
 use crate::app::App;
 use crate::body::JsonBody;
 use crate::error::{Problem, Result};
@@ -70,11 +70,11 @@ pub(crate) async fn recommend(
     State(app): State<Arc<App>>,
     caller: Caller,
     JsonBody(mut body): JsonBody,
-) -> Result<Json<Recommendations>> {
+) -> Result<LargeJson<Recommendations>> {
     caller.settle_user(&app, &mut body)?;
     let list = app.engine.recommend(&read(&body)?).await?;
     app.metrics.list(&list);
-    Ok(Json(list))
+    Ok(LargeJson(list))
 }
 
 fn read(body: &Value) -> Result<RecommendRequest, Violations> {

@@ -20,7 +20,7 @@ const DEFAULT_LIMIT: usize = 20;
 pub(crate) struct SimilarTitles {
     /// Like which title.
     content_id: ContentId,
-    /// Most alike first; empty if nobody has engaged with the title yet.
+    /// Most alike first; empty if nobody has engaged with the title yet and its text has no vector.
     similar: Vec<SimilarTitle>,
     /// When the answer was made.
     generated_at: Timestamp,
@@ -28,8 +28,8 @@ pub(crate) struct SimilarTitles {
 
 /// Find titles like a title
 ///
-/// Alike are titles that people engaged with who engaged with this one. Only titles that may be shown now are
-/// in the answer; the title itself may be hidden.
+/// Alike are titles that people engaged with who engaged with this one, and titles whose texts are alike; every
+/// item says which. Only titles that may be shown now are in the answer; the title itself may be hidden.
 #[utoipa::path(
     get, path = "/api/v1/similar/{content_id}", operation_id = "find_similar", tag = "recommendations",
     params(

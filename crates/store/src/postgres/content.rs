@@ -11,7 +11,7 @@ use crate::content::{
 use crate::error::Result;
 use crate::row::{json_text, sql_limit};
 
-const LOG: &str = "content";
+pub(super) const LOG: &str = "content";
 
 /// Entries written by one statement, so that a large import is not one enormous message.
 const CHUNK: usize = 1000;
@@ -82,6 +82,10 @@ impl Catalogue for PostgresStore {
         if deleted.rows_affected() == 0 {
             return Ok(None);
         }
+        sqlx::query("DELETE FROM embeddings WHERE entity_type = 'content' AND entity_id = $1")
+            .bind(id.as_str())
+            .execute(&mut *transaction)
+            .await?;
         set_head(&mut transaction, LOG, revision).await?;
         transaction.commit().await?;
         Ok(Some(Revision(revision)))

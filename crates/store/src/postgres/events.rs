@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use sona_domain::{Cursor, Event, LoggedEvent, Timestamp, UserId};
 use sqlx::PgConnection;
 
-use super::{PostgresStore, locked_head, set_head};
+use super::{PostgresStore, head, locked_head, set_head};
 use crate::error::Result;
 use crate::events::{
     AppendOutcome, EventRow, Events, HistoryRow, Placement, check, context_text, event_columns,
@@ -37,8 +37,7 @@ impl Events for PostgresStore {
     }
 
     async fn head(&self) -> Result<Cursor> {
-        let head = sqlx::query_scalar("SELECT head FROM log_heads WHERE log_name = $1").bind(LOG);
-        Ok(Cursor(head.fetch_one(&self.pool).await?))
+        Ok(Cursor(head(&mut *self.pool.acquire().await?, LOG).await?))
     }
 
     async fn after(&self, cursor: Cursor, limit: usize) -> Result<Vec<LoggedEvent>> {
@@ -60,14 +59,13 @@ impl Events for PostgresStore {
         cursor: Cursor,
         limit: usize,
     ) -> Result<Vec<LoggedEvent>> {
-        // From the start of the log the index on time finds the first event of the window; further pages walk
-        // the log. `+ 0` keeps either part from using the other's index.
+        // From the start of the log the blocks tell where the window can begin; further pages walk the log.
         let rows = sqlx::query_as(concat!(
             "SELECT ",
             event_columns!(),
             " FROM viewing_events
-             WHERE timestamp + 0 >= $1 AND cursor > CASE WHEN $2 > 0 THEN $2
-                   ELSE (SELECT min(cursor + 0) - 1 FROM viewing_events WHERE timestamp >= $1) END
+             WHERE timestamp >= $1 AND cursor > CASE WHEN $2 > 0 THEN $2
+                   ELSE (SELECT min(block) * 4096 - 1 FROM event_blocks WHERE latest >= $1) END
              ORDER BY cursor LIMIT $3"
         ))
         .bind(since.as_micros())
@@ -94,38 +92,63 @@ impl Events for PostgresStore {
 }
 
 /// Appends within a transaction, which holds the log's head from here on.
-pub(super) async fn append<'e>(
+async fn append<'e>(
     connection: &mut PgConnection,
     events: &'e [Event],
     now: Timestamp,
 ) -> Result<Placement<'e>> {
-    let ids: Vec<_> = events.iter().map(|event| event.event_id.as_str()).collect();
     // The lock first: what is known is read after everyone before has committed.
     let head = Cursor(locked_head(connection, LOG).await?);
-    let known: Vec<String> =
-        sqlx::query_scalar("SELECT event_id FROM viewing_events WHERE event_id = ANY ($1)")
-            .bind(ids)
-            .fetch_all(&mut *connection)
-            .await?;
+    let known = known(connection, events).await?;
     let placed = Placement::new(events, &known, head);
-    if placed.fresh.is_empty() {
-        return Ok(placed);
+    if !placed.fresh.is_empty() {
+        add_users(connection, &placed.users(), now).await?;
+        write(connection, &placed).await?;
     }
+    Ok(placed)
+}
+
+/// Which ids of the events are in the log already.
+pub(super) async fn known(connection: &mut PgConnection, events: &[Event]) -> Result<Vec<String>> {
+    let ids: Vec<_> = events.iter().map(|event| event.event_id.as_str()).collect();
+    let known = sqlx::query_scalar("SELECT event_id FROM viewing_events WHERE event_id = ANY ($1)");
+    Ok(known.bind(ids).fetch_all(connection).await?)
+}
+
+/// Creates the users that are not there yet.
+pub(super) async fn add_users(
+    connection: &mut PgConnection,
+    users: &[&str],
+    now: Timestamp,
+) -> Result<()> {
     sqlx::query(
         "INSERT INTO users (user_id, created_at) SELECT user_id, $2 FROM unnest($1) AS user_id
          ON CONFLICT (user_id) DO NOTHING",
     )
-    .bind(placed.users())
+    .bind(users)
     .bind(now.as_micros())
-    .execute(&mut *connection)
+    .execute(connection)
     .await?;
+    Ok(())
+}
+
+/// Writes events whose users are there.
+pub(super) async fn write(connection: &mut PgConnection, placed: &Placement<'_>) -> Result<()> {
     if placed.fresh.len() < COPIED {
         insert(connection, &placed.fresh).await?;
     } else {
         copy(connection, &placed.fresh).await?;
     }
-    set_head(connection, LOG, placed.head.0).await?;
-    Ok(placed)
+    let (blocks, latest): (Vec<_>, Vec<_>) = placed.blocks().into_iter().unzip();
+    sqlx::query(
+        "INSERT INTO event_blocks (block, latest) SELECT * FROM unnest($1, $2)
+         ON CONFLICT (block) DO UPDATE SET latest = greatest(event_blocks.latest, excluded.latest)",
+    )
+    .bind(blocks)
+    .bind(latest)
+    .execute(&mut *connection)
+    .await?;
+    set_head(connection, LOG, placed.head.0).await
 }
 
 async fn insert(connection: &mut PgConnection, events: &[(Cursor, &Event)]) -> Result<()> {

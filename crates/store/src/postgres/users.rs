@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::row::sql_limit;
 use crate::users::{RemovalRow, RemovedUser, UserRemoval, Users, digest};
 
-const LOG: &str = "user_removals";
+pub(super) const LOG: &str = "user_removals";
 
 #[async_trait]
 impl Users for PostgresStore {
@@ -37,10 +37,11 @@ impl Users for PostgresStore {
         if found.is_none() {
             return Ok(None);
         }
-        let mut removed = [0; 3];
+        let mut removed = [0; 4];
         let statements = [
             "DELETE FROM viewing_events WHERE user_id = $1",
             "DELETE FROM profiles WHERE user_id = $1",
+            "DELETE FROM embeddings WHERE entity_type = 'user' AND entity_id = $1",
             "DELETE FROM users WHERE user_id = $1",
         ];
         for (statement, removed) in statements.into_iter().zip(&mut removed) {
@@ -58,13 +59,13 @@ impl Users for PostgresStore {
         .await?;
         set_head(&mut transaction, LOG, sequence).await?;
         transaction.commit().await?;
-        let [events, profiles, _] = removed;
-        Ok(Some(RemovedUser { sequence, events, profiles }))
+        let [events, profiles, embeddings, _] = removed;
+        Ok(Some(RemovedUser { sequence, events, profiles, embeddings }))
     }
 
     async fn scrub(&self, _: &UserId) -> Result<FileTraces> {
         // Few dead rows would be left in the indexes, keys and all, unless told otherwise.
-        sqlx::raw_sql("VACUUM (INDEX_CLEANUP ON) viewing_events, profiles, users")
+        sqlx::raw_sql("VACUUM (INDEX_CLEANUP ON) viewing_events, profiles, embeddings, users")
             .execute(&self.pool)
             .await?;
         Ok(FileTraces::Vacuumed)

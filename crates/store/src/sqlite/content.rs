@@ -80,6 +80,10 @@ impl Catalogue for SqliteStore {
         if deleted.rows_affected() == 0 {
             return Ok(None);
         }
+        sqlx::query("DELETE FROM embeddings WHERE entity_type = 'content' AND entity_id = ?1")
+            .bind(id.as_str())
+            .execute(&mut *transaction)
+            .await?;
         set_head(&mut transaction, LOG, revision).await?;
         transaction.commit().await?;
         Ok(Some(Revision(revision)))

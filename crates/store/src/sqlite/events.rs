@@ -4,7 +4,9 @@ use std::sync::LazyLock;
 
 use async_trait::async_trait;
 use sona_domain::{Cursor, Event, LoggedEvent, Timestamp, UserId};
-use sqlx::SqliteConnection;
+use sqlx::error::BoxDynError;
+use sqlx::sqlite::SqliteArguments;
+use sqlx::{Arguments, SqliteConnection};
 
 use super::{SqliteStore, head, set_head};
 use crate::error::Result;
@@ -13,18 +15,19 @@ use crate::events::{
 };
 use crate::row::{json_text, sql_limit};
 
-const LOG: &str = "viewing_events";
+pub(super) const LOG: &str = "viewing_events";
 
-/// Events written by one statement, while that many are left: a statement costs two thread switches.
-const CHUNK: usize = 64;
+/// How many events a statement writes, most first: a statement costs two thread switches.
+const CHUNKS: [usize; 3] = [256, 16, 1];
 
-static INSERT_CHUNK: LazyLock<String> = LazyLock::new(|| insert_statement(CHUNK));
-static INSERT_ONE: LazyLock<String> = LazyLock::new(|| insert_statement(1));
+static INSERTS: LazyLock<[(usize, String); 3]> =
+    LazyLock::new(|| CHUNKS.map(|rows| (rows, insert_statement(rows))));
 
 fn insert_statement(rows: usize) -> String {
     let row = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     let columns = event_columns!();
-    format!("INSERT INTO viewing_events ({columns}) VALUES {}", vec![row; rows].join(", "))
+    // Whoever appends gives the whole transaction up if a row fails; undoing one statement would cost copies of pages.
+    format!("INSERT OR FAIL INTO viewing_events ({columns}) VALUES {}", vec![row; rows].join(", "))
 }
 
 #[async_trait]
@@ -65,14 +68,13 @@ impl Events for SqliteStore {
         cursor: Cursor,
         limit: usize,
     ) -> Result<Vec<LoggedEvent>> {
-        // From the start of the log the index on time finds the first event of the window; further pages walk
-        // the log. `+` keeps either part from using the other's index.
+        // From the start of the log the blocks tell where the window can begin; further pages walk the log.
         let rows = sqlx::query_as(concat!(
             "SELECT ",
             event_columns!(),
             " FROM viewing_events
-             WHERE +timestamp >= ?1 AND cursor > CASE WHEN ?2 > 0 THEN ?2
-                   ELSE (SELECT min(+cursor) - 1 FROM viewing_events WHERE timestamp >= ?1) END
+             WHERE timestamp >= ?1 AND cursor > CASE WHEN ?2 > 0 THEN ?2
+                   ELSE (SELECT min(block) * 4096 - 1 FROM event_blocks WHERE latest >= ?1) END
              ORDER BY cursor LIMIT ?3"
         ))
         .bind(since.as_micros())
@@ -97,67 +99,101 @@ impl Events for SqliteStore {
 }
 
 /// Appends within a transaction, which holds the write lock.
-pub(super) async fn append<'e>(
+async fn append<'e>(
     connection: &mut SqliteConnection,
     events: &'e [Event],
     now: Timestamp,
 ) -> Result<Placement<'e>> {
-    let ids: Vec<_> = events.iter().map(|event| event.event_id.as_str()).collect();
-    let known: Vec<String> = sqlx::query_scalar(
-        "SELECT event_id FROM viewing_events WHERE event_id IN (SELECT value FROM json_each(?1))",
-    )
-    .bind(json_text(&ids))
-    .fetch_all(&mut *connection)
-    .await?;
+    let known = known(connection, events).await?;
     let placed = Placement::new(events, &known, Cursor(head(connection, LOG).await?));
-    if placed.fresh.is_empty() {
-        return Ok(placed);
+    if !placed.fresh.is_empty() {
+        add_users(connection, &placed.users(), now).await?;
+        write(connection, &placed).await?;
     }
+    Ok(placed)
+}
+
+/// Which ids of the events are in the log already.
+pub(super) async fn known(
+    connection: &mut SqliteConnection,
+    events: &[Event],
+) -> Result<Vec<String>> {
+    let ids: Vec<_> = events.iter().map(|event| event.event_id.as_str()).collect();
+    let known = sqlx::query_scalar(
+        "SELECT event_id FROM viewing_events WHERE event_id IN (SELECT value FROM json_each(?1))",
+    );
+    Ok(known.bind(json_text(&ids)).fetch_all(connection).await?)
+}
+
+/// Creates the users that are not there yet.
+pub(super) async fn add_users(
+    connection: &mut SqliteConnection,
+    users: &[&str],
+    now: Timestamp,
+) -> Result<()> {
     sqlx::query(
         "INSERT INTO users (user_id, created_at) SELECT value, ?2 FROM json_each(?1) WHERE TRUE
          ON CONFLICT (user_id) DO NOTHING",
     )
-    .bind(json_text(&placed.users()))
+    .bind(json_text(users))
     .bind(now.as_micros())
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Writes events whose users are there.
+pub(super) async fn write(connection: &mut SqliteConnection, placed: &Placement<'_>) -> Result<()> {
+    insert(connection, &placed.fresh).await?;
+    sqlx::query(
+        "INSERT INTO event_blocks (block, latest)
+         SELECT value ->> 0, value ->> 1 FROM json_each(?1) WHERE TRUE
+         ON CONFLICT (block) DO UPDATE SET latest = max(latest, excluded.latest)",
+    )
+    .bind(json_text(&placed.blocks()))
     .execute(&mut *connection)
     .await?;
-    insert(connection, &placed.fresh).await?;
-    set_head(connection, LOG, placed.head.0).await?;
-    Ok(placed)
+    set_head(connection, LOG, placed.head.0).await
 }
 
-async fn insert(connection: &mut SqliteConnection, events: &[(Cursor, &Event)]) -> Result<()> {
-    let (chunks, rest) = events.as_chunks::<CHUNK>();
-    for chunk in chunks {
-        insert_with(&INSERT_CHUNK, connection, chunk).await?;
-    }
-    for event in rest {
-        insert_with(&INSERT_ONE, connection, std::slice::from_ref(event)).await?;
+async fn insert(connection: &mut SqliteConnection, mut events: &[(Cursor, &Event)]) -> Result<()> {
+    let mut next = next_insert(&mut events);
+    while let Some((statement, arguments)) = next {
+        let query = sqlx::query_with(statement, arguments.map_err(sqlx::Error::Encode)?);
+        // SQLite has a thread of its own: while it writes, the next arguments are made.
+        let encode = async { next_insert(&mut events) };
+        let (executed, encoded) = tokio::join!(query.execute(&mut *connection), encode);
+        executed?;
+        next = encoded;
     }
     Ok(())
 }
 
-/// Runs `statement`, which takes exactly as many events as there are.
-async fn insert_with(
-    statement: &'static str,
-    connection: &mut SqliteConnection,
-    events: &[(Cursor, &Event)],
-) -> Result<()> {
-    let mut query = sqlx::query(statement);
+/// Takes as many events as one statement writes.
+fn next_insert(
+    events: &mut &[(Cursor, &Event)],
+) -> Option<(&'static str, Result<SqliteArguments, BoxDynError>)> {
+    let (rows, statement) = INSERTS.iter().find(|(rows, _)| *rows <= events.len())?;
+    let (chunk, rest) = events.split_at(*rows);
+    *events = rest;
+    Some((statement, encode(chunk)))
+}
+
+fn encode(events: &[(Cursor, &Event)]) -> Result<SqliteArguments, BoxDynError> {
+    let mut arguments = SqliteArguments::default();
+    arguments.reserve(events.len() * 11, 0);
     for (cursor, event) in events {
-        query = query
-            .bind(cursor.0)
-            .bind(event.event_id.as_str())
-            .bind(event.user_id.as_str())
-            .bind(event.content_id.as_str())
-            .bind(event.event_type.as_str())
-            .bind(event.completion_rate)
-            .bind(event.rating)
-            .bind(event.is_rewatch)
-            .bind(event.dismissed)
-            .bind(context_text(event))
-            .bind(event.timestamp.as_micros());
+        arguments.add(cursor.0)?;
+        arguments.add(event.event_id.as_str())?;
+        arguments.add(event.user_id.as_str())?;
+        arguments.add(event.content_id.as_str())?;
+        arguments.add(event.event_type.as_str())?;
+        arguments.add(event.completion_rate)?;
+        arguments.add(event.rating)?;
+        arguments.add(event.is_rewatch)?;
+        arguments.add(event.dismissed)?;
+        arguments.add(context_text(event))?;
+        arguments.add(event.timestamp.as_micros())?;
     }
-    query.execute(connection).await?;
-    Ok(())
+    Ok(arguments)
 }

@@ -172,14 +172,20 @@ impl Jobs for SqliteStore {
         row.map(JobRow::read).transpose()
     }
 
-    async fn jobs(&self, state: Option<JobState>, limit: usize) -> Result<Vec<TrainingJob>> {
+    async fn jobs(
+        &self,
+        model_name: Option<&str>,
+        state: Option<JobState>,
+        limit: usize,
+    ) -> Result<Vec<TrainingJob>> {
         let rows: Vec<JobRow> = sqlx::query_as(concat!(
             "SELECT ",
             columns!(),
-            " FROM training_jobs WHERE ?1 IS NULL OR state = ?1
-             ORDER BY created_at DESC, submission DESC LIMIT ?2"
+            " FROM training_jobs WHERE (?1 IS NULL OR state = ?1) AND (?2 IS NULL OR model_name = ?2)
+             ORDER BY created_at DESC, submission DESC LIMIT ?3"
         ))
         .bind(state.map(JobState::as_str))
+        .bind(model_name)
         .bind(sql_limit(limit))
         .fetch_all(&self.readers)
         .await?;

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::row::sql_limit;
 use crate::users::{RemovalRow, RemovedUser, UserRemoval, Users, digest};
 
-const LOG: &str = "user_removals";
+pub(super) const LOG: &str = "user_removals";
 
 #[async_trait]
 impl Users for SqliteStore {
@@ -28,17 +28,18 @@ impl Users for SqliteStore {
 
     async fn remove_user(&self, user: &UserId, now: Timestamp) -> Result<Option<RemovedUser>> {
         let mut transaction = self.write().await?;
-        let mut removed = [0; 3];
+        let mut removed = [0; 4];
         let statements = [
             "DELETE FROM viewing_events WHERE user_id = ?1",
             "DELETE FROM profiles WHERE user_id = ?1",
+            "DELETE FROM embeddings WHERE entity_type = 'user' AND entity_id = ?1",
             "DELETE FROM users WHERE user_id = ?1",
         ];
         for (statement, removed) in statements.into_iter().zip(&mut removed) {
             let query = sqlx::query(statement).bind(user.as_str());
             *removed = query.execute(&mut *transaction).await?.rows_affected();
         }
-        let [events, profiles, users] = removed;
+        let [events, profiles, embeddings, users] = removed;
         if users == 0 {
             return Ok(None);
         }
@@ -53,11 +54,13 @@ impl Users for SqliteStore {
         .await?;
         set_head(&mut transaction, LOG, sequence).await?;
         transaction.commit().await?;
-        Ok(Some(RemovedUser { sequence, events, profiles }))
+        Ok(Some(RemovedUser { sequence, events, profiles, embeddings }))
     }
 
     async fn scrub(&self, user: &UserId) -> Result<FileTraces> {
-        let Some(path) = self.path.clone() else { return Ok(FileTraces::None) };
+        let Some(path) = self.file.as_ref().map(|file| file.path.clone()) else {
+            return Ok(FileTraces::None);
+        };
         if !traces::empty_log(&mut *self.writer.acquire().await?).await? {
             return Ok(FileTraces::Remain);
         }

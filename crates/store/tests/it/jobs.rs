@@ -135,7 +135,7 @@ async fn each_job_is_claimed_once(db: Db) {
     assert_eq!(claimed.len(), 40);
     assert_eq!(claimed.into_iter().collect::<HashSet<_>>().len(), 40);
     let attempts =
-        db.store.jobs(None, 100).await.expect("read").into_iter().map(|job| job.attempts);
+        db.store.jobs(None, None, 100).await.expect("read").into_iter().map(|job| job.attempts);
     assert!(attempts.eq([1; 40]));
 }
 
@@ -273,7 +273,7 @@ async fn jobs_are_listed_newest_first(db: Db) {
     }
     claim(&db, "w", 30).await.expect("a job");
     let listed = async |state, limit| -> Vec<String> {
-        let jobs = db.store.jobs(state, limit).await.expect("read");
+        let jobs = db.store.jobs(None, state, limit).await.expect("read");
         jobs.into_iter().map(|job| job.job_id.0).collect()
     };
     assert_eq!(listed(None, 10).await, ["c", "b", "a"]);
@@ -281,6 +281,11 @@ async fn jobs_are_listed_newest_first(db: Db) {
     assert_eq!(listed(Some(JobState::Queued), 10).await, ["c", "b"]);
     assert_eq!(listed(Some(JobState::Initializing), 10).await, ["a"]);
     assert_eq!(listed(Some(JobState::Failed), 10).await, Vec::<String>::new());
+    let other = NewJob { job_id: id("d"), model_name: "other".to_owned(), options: Map::new() };
+    db.store.submit_job(&other, at(15)).await.expect("queued");
+    assert_eq!(listed(None, 10).await, ["c", "b", "d", "a"]);
+    let of_other = db.store.jobs(Some("other"), None, 10).await.expect("read");
+    assert_eq!(of_other.into_iter().map(|job| job.job_id).collect::<Vec<_>>(), [id("d")]);
 }
 
 async fn an_id_is_used_once(db: Db) {

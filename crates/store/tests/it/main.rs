@@ -29,6 +29,7 @@ mod content;
 #[path = "../../../testkit/src/databases.rs"]
 #[expect(unreachable_pub, reason = "a module of the test kit, included: the kit needs this crate")]
 mod databases;
+mod embeddings;
 mod events;
 mod imports;
 mod jobs;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use sona_domain::{Event, FileTraces};
+use sona_domain::{Embedding, Entity, Event, FileTraces};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use crate::databases::Backend;
@@ -38,6 +38,12 @@ async fn no_byte_of_a_removed_user_is_left(db: Db) {
         let mut profiles = [profile(&name(round), 1), profile(&name((round + 40) % USERS), 1)];
         profiles[0].genre_affinities = (0..round).map(|n| (format!("genre {n}"), 0.5)).collect();
         db.store.put_profiles(&profiles).await.expect("put");
+        let embeddings = profiles.map(|profile| Embedding {
+            entity: Entity::User(profile.user_id),
+            vector: vec![round as f32; 16],
+            source_digest: [1; 32],
+        });
+        db.store.put_embeddings("m", &embeddings, at(1)).await.expect("put");
         if round % 2 == 1 {
             let id = user(&name(round));
             let removed = db.store.remove_user(&id, at(2)).await.expect("removed");

@@ -41,7 +41,7 @@ const PHASES: [Phase; 6] = [
 impl Phase {
     /// True if the newest job got here.
     async fn reached(self, store: &dyn Store, before: &Before) -> bool {
-        let jobs = store.jobs(None, 1).await.expect("readable");
+        let jobs = store.jobs(Some(MODEL_NAME), None, 1).await.expect("readable");
         let Some(job) = jobs.first().filter(|job| Some(&job.job_id) != before.job.as_ref()) else {
             return false;
         };
@@ -67,7 +67,12 @@ struct Before {
 
 impl Before {
     async fn of(store: &dyn Store) -> Self {
-        let job = store.jobs(None, 1).await.expect("readable").pop().map(|job| job.job_id);
+        let job = store
+            .jobs(Some(MODEL_NAME), None, 1)
+            .await
+            .expect("readable")
+            .pop()
+            .map(|job| job.job_id);
         let models = store.models(MODEL_NAME).await.expect("readable");
         Self { job, version: models.first().map(|model| model.version) }
     }
@@ -128,10 +133,10 @@ async fn check_answers(api: &Api) {
 async fn check_jobs_end(store: &dyn Store) {
     let open = |job: &TrainingJob| !job.state.is_final();
     until("the end of every job", async || {
-        !store.jobs(None, 100).await.expect("readable").iter().any(open)
+        !store.jobs(Some(MODEL_NAME), None, 100).await.expect("readable").iter().any(open)
     })
     .await;
-    let jobs = store.jobs(None, 100).await.expect("readable");
+    let jobs = store.jobs(Some(MODEL_NAME), None, 100).await.expect("readable");
     assert!(jobs.iter().any(|job| job.attempts > 1), "no job was taken over: {jobs:#?}");
     let completed = jobs.iter().filter(|job| job.state == JobState::Completed);
     assert!(completed.count() > 2, "{jobs:#?}");

@@ -68,7 +68,7 @@ fn event() -> LoggedEvent {
 async fn check<L: Future<Output = Arc<User>>>(
     load: impl FnOnce(Arc<Users>, Arc<SlowLog>, Arc<Catalogue>) -> L,
 ) {
-    let users = Arc::new(Users::new(10, EventRules::default()));
+    let users = Arc::new(Users::new(1_000_000, EventRules::default()));
     let (log, catalogue) = (Arc::new(SlowLog::default()), Arc::new(Catalogue::new()));
     let remove = async {
         log.reading.notified().await;

@@ -6,14 +6,22 @@
 
 use super::{LANES, Line};
 use std::arch::x86_64::{
-    __m256i, _MM_HINT_T0, _mm_add_epi32, _mm_cvtsi128_si32, _mm_prefetch, _mm_shuffle_epi32,
-    _mm256_abs_epi8, _mm256_add_epi32, _mm256_castsi256_si128, _mm256_extracti128_si256,
-    _mm256_load_si256, _mm256_madd_epi16, _mm256_maddubs_epi16, _mm256_set1_epi16,
-    _mm256_setzero_si256, _mm256_sign_epi8,
+    __m256i, __m512i, _MM_HINT_T0, _mm_add_epi32, _mm_cvtsi128_si32, _mm_prefetch,
+    _mm_shuffle_epi32, _mm256_abs_epi8, _mm256_add_epi32, _mm256_castsi256_si128,
+    _mm256_extracti128_si256, _mm256_load_si256, _mm256_madd_epi16, _mm256_maddubs_epi16,
+    _mm256_set1_epi16, _mm256_setzero_si256, _mm256_sign_epi8, _mm512_dpbusd_epi32,
+    _mm512_load_si512, _mm512_reduce_add_epi32, _mm512_set1_epi8, _mm512_setzero_si512,
+    _mm512_sub_epi32, _mm512_xor_si512,
 };
 
 pub(super) fn has_avx2() -> bool {
     is_x86_feature_detected!("avx2")
+}
+
+pub(super) fn has_avx512_vnni() -> bool {
+    is_x86_feature_detected!("avx512f")
+        && is_x86_feature_detected!("avx512bw")
+        && is_x86_feature_detected!("avx512vnni")
 }
 
 #[inline]
@@ -34,6 +42,17 @@ pub(super) fn dots_avx2<'v>(
     assert!(has_avx2());
     // SAFETY: the machine has what the function is compiled for.
     unsafe { avx2(query, vectors) }
+}
+
+/// # Panics
+/// Without [`has_avx512_vnni`].
+pub(super) fn dots_avx512_vnni<'v>(
+    query: &[Line],
+    vectors: impl Iterator<Item = (&'v [Line], &'v mut i32)>,
+) {
+    assert!(has_avx512_vnni());
+    // SAFETY: the machine has what the function is compiled for.
+    unsafe { avx512_vnni(query, vectors) }
 }
 
 #[target_feature(enable = "avx2")]
@@ -65,4 +84,25 @@ fn sum_of(lanes: __m256i) -> i32 {
     let four = _mm_add_epi32(_mm256_castsi256_si128(lanes), _mm256_extracti128_si256::<1>(lanes));
     let two = _mm_add_epi32(four, _mm_shuffle_epi32::<0b01_00_11_10>(four));
     _mm_cvtsi128_si32(_mm_add_epi32(two, _mm_shuffle_epi32::<0b10_11_00_01>(two)))
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+fn avx512_vnni<'v>(query: &[Line], vectors: impl Iterator<Item = (&'v [Line], &'v mut i32)>) {
+    let shift = _mm512_set1_epi8(-128);
+    for (vector, out) in vectors {
+        let (mut sum, mut excess) = (_mm512_setzero_si512(), _mm512_setzero_si512());
+        for (q, v) in query.iter().zip(vector) {
+            let (q, v) = (whole(q), whole(v));
+            // One side has to be unsigned: (q + 128)·v − 128·v.
+            sum = _mm512_dpbusd_epi32(sum, _mm512_xor_si512(q, shift), v);
+            excess = _mm512_dpbusd_epi32(excess, shift, v);
+        }
+        *out = _mm512_reduce_add_epi32(_mm512_sub_epi32(sum, excess));
+    }
+}
+
+#[target_feature(enable = "avx512f")]
+fn whole(line: &Line) -> __m512i {
+    // SAFETY: 64 bytes at a multiple of 64.
+    unsafe { _mm512_load_si512(line.0.as_ptr().cast()) }
 }

@@ -1,11 +1,9 @@
-//! The leading right singular vectors of `R̃`: eigenvectors of `S = R̃ᵀR̃`, whose eigenvalues lie in 0..=1.
+//! The leading eigenvectors of a symmetric positive semi-definite matrix `S` that is known by its products only.
 //!
 //! Subspace iteration with a Chebyshev filter (Zhou & Saad, *A Chebyshev–Davidson algorithm for large symmetric
 //! eigenproblems*, 2007): a polynomial that is small on the unwanted end of the spectrum and grows fast above it, so that a
-//! few products with the sparse `R̃` separate even neighbouring eigenvalues, where plain powers would take hundreds.
+//! few products with `S` separate even neighbouring eigenvalues, where plain powers would take hundreds.
 
-use super::{Error, Graph};
-use crate::kernel;
 use crate::matrix::Matrix;
 use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, MatMut, MatRef, Par, Side};
@@ -13,38 +11,80 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
-/// Residual `‖Sv − θv‖` of a settled vector.
+/// Residual `‖Sv − θv‖` of a settled vector, relative to the largest eigenvalue.
 const TOLERANCE: f32 = 2e-3;
 
 /// Degrees of the filter, round by round. The first ones are low because the interval to suppress is only guessed.
 const DEGREES: [usize; 12] = [2, 4, 8, 8, 10, 10, 12, 12, 12, 12, 12, 12];
 
+/// Rounds of a sketch: enough for the strong vectors, while the weak ones only span what is left together.
+const SKETCH_ROUNDS: usize = 2;
+
 /// Rows of a matrix handled together: small enough for a cache, and a fixed order of additions.
 const CHUNK: usize = 256;
 
-/// The `components` leading right singular vectors as columns; fewer if there are not that many items or users.
-pub(super) fn right_vectors(
-    graph: &Graph<'_>,
-    components: usize,
+/// A symmetric matrix with no eigenvalue below 0.
+pub(crate) trait Symmetric {
+    /// Rows, and columns.
+    fn size(&self) -> usize;
+
+    /// At most so many eigenvalues are above 0.
+    fn rank(&self) -> usize;
+
+    /// `S · x`.
+    fn times(&self, x: &Matrix) -> Matrix;
+}
+
+/// Why there are no eigenvectors.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Error {
+    /// They did not settle; the largest residual is given.
+    NotConverged(f32),
+    /// A dense step failed.
+    Decomposition,
+}
+
+/// Eigenvectors as columns, the strongest first, and their eigenvalues.
+pub(crate) struct Spectrum {
+    pub(crate) vectors: Matrix,
+    pub(crate) values: Vec<f32>,
+}
+
+/// The `wanted` leading eigenvectors, each settled; fewer if there are not that many.
+pub(crate) fn settled(
+    matrix: &impl Symmetric,
+    wanted: usize,
     seed: u64,
-) -> Result<Matrix, Error> {
-    let items = graph.by_item.users();
-    let rank = graph.by_item.users().min(graph.by_user.users());
-    let wanted = components.min(rank);
-    // Columns beyond the wanted ones: their last eigenvalue is where suppression begins.
-    let width = (wanted + (wanted / 4).max(16)).min(items);
-    let mut subspace = Subspace::start(graph, width, seed)?;
+) -> Result<Spectrum, Error> {
+    let wanted = wanted.min(matrix.rank());
+    let mut subspace = Subspace::start(matrix, wanted, seed)?;
     for degree in DEGREES {
         if subspace.residual(wanted) <= TOLERANCE {
             return Ok(subspace.leading(wanted));
         }
-        subspace.filter(graph, degree);
-        subspace.settle(graph)?;
+        subspace.filter(matrix, degree);
+        subspace.settle(matrix)?;
     }
     match subspace.residual(wanted) {
         residual if residual <= TOLERANCE => Ok(subspace.leading(wanted)),
         residual => Err(Error::NotConverged(residual)),
     }
+}
+
+/// Vectors that together hold nearly all of `S` that `wanted` vectors can hold, found with few products; fewer if there
+/// are not that many.
+pub(crate) fn sketched(
+    matrix: &impl Symmetric,
+    wanted: usize,
+    seed: u64,
+) -> Result<Spectrum, Error> {
+    let wanted = wanted.min(matrix.rank());
+    let mut subspace = Subspace::start(matrix, wanted, seed)?;
+    for degree in &DEGREES[..SKETCH_ROUNDS] {
+        subspace.filter(matrix, *degree);
+        subspace.settle(matrix)?;
+    }
+    Ok(subspace.leading(wanted))
 }
 
 /// An orthonormal basis of approximate eigenvectors, strongest first.
@@ -56,22 +96,24 @@ struct Subspace {
 }
 
 impl Subspace {
-    fn start(graph: &Graph<'_>, width: usize, seed: u64) -> Result<Self, Error> {
+    fn start(matrix: &impl Symmetric, wanted: usize, seed: u64) -> Result<Self, Error> {
+        // Columns beyond the wanted ones: their last eigenvalue is where suppression begins.
+        let width = (wanted + (wanted / 4).max(16)).min(matrix.size());
         let mut random = ChaCha8Rng::seed_from_u64(seed);
-        let mut vectors = Matrix::zeros(graph.by_item.users(), width);
+        let mut vectors = Matrix::zeros(matrix.size(), width);
         for value in vectors.as_mut_slice() {
             *value = random.random_range(-1.0..1.0);
         }
         let images = Matrix::zeros(0, width);
         let mut this = Self { vectors, images, values: Vec::new() };
-        this.settle(graph)?;
+        this.settle(matrix)?;
         Ok(this)
     }
 
     /// The basis nearest to eigenvectors in the span of `vectors` (Rayleigh–Ritz).
-    fn settle(&mut self, graph: &Graph<'_>) -> Result<(), Error> {
+    fn settle(&mut self, matrix: &impl Symmetric) -> Result<(), Error> {
         orthonormalise(&mut self.vectors)?;
-        let images = apply(graph, &self.vectors);
+        let images = matrix.times(&self.vectors);
         let projected = product(&self.vectors, &images);
         let width = self.vectors.width();
         // The two triangles differ by rounding.
@@ -90,8 +132,9 @@ impl Subspace {
     }
 
     /// Replaces the basis by a polynomial of `S` applied to it that suppresses what lies below the last value.
-    fn filter(&mut self, graph: &Graph<'_>, degree: usize) {
-        let (top, end) = (self.values[0], self.values[self.values.len() - 1].max(1e-6));
+    fn filter(&mut self, matrix: &impl Symmetric, degree: usize) {
+        let top = self.values[0];
+        let end = self.values[self.values.len() - 1].max(top * 1e-6);
         let (centre, half) = (end / 2.0, end / 2.0);
         // Scaled so that the strongest vector keeps its length.
         let mut sigma = half / (top - centre).max(half);
@@ -101,7 +144,7 @@ impl Subspace {
         let twice = 2.0 / sigma;
         for _ in 1..degree {
             let next_sigma = 1.0 / (twice - sigma);
-            let image = apply(graph, &now);
+            let image = matrix.times(&now);
             let scale = 2.0 * next_sigma / half;
             let mut next = combine(&image, scale, &now, -centre * scale);
             let back = sigma * next_sigma;
@@ -114,7 +157,7 @@ impl Subspace {
         self.vectors = now;
     }
 
-    /// The largest residual of the first `wanted` vectors.
+    /// The largest residual of the first `wanted` vectors, relative to the largest eigenvalue.
     fn residual(&self, wanted: usize) -> f32 {
         let width = self.vectors.width();
         let mut squares = vec![0.0_f64; width];
@@ -125,43 +168,16 @@ impl Subspace {
                 *square += off * off;
             }
         }
-        squares.into_iter().fold(0.0, f64::max).sqrt() as f32
+        let largest = squares.into_iter().fold(0.0, f64::max).sqrt() as f32;
+        if self.values[0] > 0.0 { largest / self.values[0] } else { largest }
     }
 
-    fn leading(&self, wanted: usize) -> Matrix {
+    fn leading(&self, wanted: usize) -> Spectrum {
         let rows = self.vectors.as_slice().chunks(self.vectors.width());
-        Matrix::from_vec(rows.flat_map(|row| &row[..wanted]).copied().collect(), wanted)
+        let vectors =
+            Matrix::from_vec(rows.flat_map(|row| &row[..wanted]).copied().collect(), wanted);
+        Spectrum { vectors, values: self.values[..wanted].to_vec() }
     }
-}
-
-/// `S · x`.
-fn apply(graph: &Graph<'_>, x: &Matrix) -> Matrix {
-    let (users, items) = (&graph.user_scale, &graph.item_scale);
-    // R̃ᵀ(R̃x) = Di^−½ Rᵀ Du^−1 R Di^−½ x
-    let gathered = spread(graph.by_user, x, items, |user| users[user] * users[user]);
-    let ones = vec![1.0; users.len()];
-    spread(graph.by_item, &gathered, &ones, |item| items[item])
-}
-
-/// Each row's sum of `scale[column] · x[column]`, times `own` of the row.
-fn spread(
-    rows: &crate::interactions::Interactions,
-    x: &Matrix,
-    scale: &[f32],
-    own: impl Fn(usize) -> f32 + Sync,
-) -> Matrix {
-    let width = x.width();
-    let mut out = Matrix::zeros(rows.users(), width);
-    out.as_mut_slice().par_chunks_mut(width).enumerate().for_each(|(row, sum)| {
-        for column in rows.row(row).0 {
-            kernel::add(sum, scale[*column as usize], x.row(*column as usize));
-        }
-        let own = own(row);
-        for value in sum {
-            *value *= own;
-        }
-    });
-    out
 }
 
 /// `a·x + b·y`.
@@ -170,21 +186,22 @@ fn combine(x: &Matrix, a: f32, y: &Matrix, b: f32) -> Matrix {
     Matrix::from_vec(data, x.width())
 }
 
-/// `xᵀy`, width×width, summed in a fixed order.
-fn product(x: &Matrix, y: &Matrix) -> Vec<f64> {
-    let width = x.width();
-    let mut sum = vec![0.0_f64; width * width];
-    let size = width * CHUNK;
+/// `xᵀy`, row-major, summed in a fixed order.
+pub(crate) fn product(x: &Matrix, y: &Matrix) -> Vec<f64> {
+    let (rows, columns) = (x.width(), y.width());
+    let mut sum = vec![0.0_f64; rows * columns];
+    let (xs, ys) = (rows * CHUNK, columns * CHUNK);
     // A few chunks are multiplied in parallel and added in order: bounded memory, fixed order.
-    for (xs, ys) in x.as_slice().chunks(size * 16).zip(y.as_slice().chunks(size * 16)) {
-        let parts: Vec<Vec<f32>> = xs
-            .par_chunks(size)
-            .zip(ys.par_chunks(size))
+    for (x, y) in x.as_slice().chunks(xs * 16).zip(y.as_slice().chunks(ys * 16)) {
+        let parts: Vec<Vec<f32>> = x
+            .par_chunks(xs)
+            .zip(y.par_chunks(ys))
             .map(|(x, y)| {
-                let mut part = vec![0.0_f32; width * width];
-                let view = |values| MatRef::from_row_major_slice(values, x.len() / width, width);
-                let out = MatMut::from_row_major_slice_mut(&mut part, width, width);
-                matmul(out, Accum::Replace, view(x).transpose(), view(y), 1.0, Par::Seq);
+                let mut part = vec![0.0_f32; rows * columns];
+                let out = MatMut::from_row_major_slice_mut(&mut part, rows, columns);
+                let x = MatRef::from_row_major_slice(x, x.len() / rows, rows);
+                let y = MatRef::from_row_major_slice(y, y.len() / columns, columns);
+                matmul(out, Accum::Replace, x.transpose(), y, 1.0, Par::Seq);
                 part
             })
             .collect();
@@ -197,16 +214,17 @@ fn product(x: &Matrix, y: &Matrix) -> Vec<f64> {
     sum
 }
 
-/// `x · right`, where `right` is row-major and square.
-fn times(x: &Matrix, right: &[f32]) -> Matrix {
-    let width = x.width();
+/// `x · right`, where `right` is row-major with as many rows as `x` has columns.
+pub(crate) fn times(x: &Matrix, right: &[f32]) -> Matrix {
+    let depth = x.width();
+    let width = right.len() / depth;
     let mut out = Matrix::zeros(x.rows(), width);
-    let right = MatRef::from_row_major_slice(right, width, width);
+    let right = MatRef::from_row_major_slice(right, depth, width);
     let chunks = out.as_mut_slice().par_chunks_mut(width * CHUNK);
-    chunks.zip(x.as_slice().par_chunks(width * CHUNK)).for_each(|(out, x)| {
-        let rows = x.len() / width;
+    chunks.zip(x.as_slice().par_chunks(depth * CHUNK)).for_each(|(out, x)| {
+        let rows = x.len() / depth;
         let out = MatMut::from_row_major_slice_mut(out, rows, width);
-        let x = MatRef::from_row_major_slice(x, rows, width);
+        let x = MatRef::from_row_major_slice(x, rows, depth);
         matmul(out, Accum::Replace, x, right, 1.0, Par::Seq);
     });
     out

@@ -1,0 +1,27 @@
+//! Titles that share attributes with the titles the user engaged with last.
+
+use sona_domain::Source;
+use sona_numeric::attribute::Near;
+use sona_numeric::rows::RowSet;
+
+use super::Sparse;
+use crate::live::counts::Counts;
+use crate::live::users::Taste;
+
+/// Scores what is alike to the user's latest titles. Nothing is trained: a title that was just added takes part.
+pub(crate) fn ask(
+    near: &Near,
+    counts: &Counts,
+    taste: &Taste,
+    allowed: &RowSet,
+    limit: usize,
+) -> Sparse {
+    let absent = match (taste.recent.is_empty(), near.pairs()) {
+        (true, _) => "the user has no history yet",
+        (_, 0) => "no two titles are alike by their attributes",
+        _ => "nothing unseen shares attributes with the user's latest titles",
+    };
+    Sparse::new(Source::Attributes, (allowed, limit), absent, |scores| {
+        near.score(&taste.recent, counts.viewers.viewers(), scores);
+    })
+}

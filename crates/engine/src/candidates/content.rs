@@ -1,0 +1,144 @@
+//! Titles whose texts are like those of the user's titles: near all of the latest together, and near each of the very latest.
+
+use std::collections::HashMap;
+
+use sona_domain::{Source, Timestamp};
+use sona_numeric::matrix::dot;
+use sona_numeric::rows::RowSet;
+use sona_numeric::select;
+
+use super::{Candidates, Question, scaled};
+use crate::history::Liked;
+use crate::options::ContentBased;
+use crate::vectors::Vectors;
+
+/// Days after which a title counts [`ContentBased::monthly_decay`] of what it did.
+const MONTH_DAYS: f64 = 30.0;
+
+/// The content source for one request.
+pub(crate) struct Content<'q> {
+    vectors: &'q Vectors,
+    /// Of length 1; `None` if no title of the user has a vector.
+    preference: Option<Vec<f32>>,
+    /// A title is near the preference vector if their cosine is above this.
+    floor: f32,
+    /// What is near the latest titles, and how much.
+    near: HashMap<u32, f32>,
+    best: Vec<(u32, f32)>,
+    scale: f32,
+    absent: &'static str,
+}
+
+impl<'q> Content<'q> {
+    /// Looks at the vectors of all titles once, and at what is near the very latest.
+    pub(crate) fn new(question: &Question<'q>) -> Self {
+        let Question { vectors, taste, content: options, .. } = *question;
+        let liked = taste.liked.iter().filter(|liked| vectors.get(liked.row).is_some());
+        let liked: Vec<_> = liked
+            .map(|liked| aged(*liked, options.monthly_decay, question.now))
+            .filter(|liked| liked.weight > 0.0)
+            .collect();
+        let mut content = Self {
+            vectors,
+            preference: preference(vectors, &liked),
+            floor: options.similarity_threshold.next_down(),
+            near: near(vectors, &liked, options),
+            best: Vec::new(),
+            scale: 0.0,
+            absent: match (vectors.len(), taste.liked.is_empty()) {
+                (0, _) => "no title has a vector yet",
+                (_, true) => "the user has no history yet",
+                (_, false) => "nothing is like the user's titles",
+            },
+        };
+        content.best = content.look(question.allowed, question.limit);
+        content.scale = content.best.first().map_or(0.0, |(_, score)| score.recip());
+        content
+    }
+
+    /// The best rows with what speaks for them. Where nothing reaches the threshold there is none.
+    fn look(&mut self, allowed: &RowSet, limit: usize) -> Vec<(u32, f32)> {
+        let Some(preference) = &self.preference else { return Vec::new() };
+        let cosines = self.vectors.cosines(preference);
+        let mut rows = select::top_k(&cosines, allowed, limit, self.floor);
+        if rows.is_empty() {
+            self.floor = 0.0;
+            rows = select::top_k(&cosines, allowed, limit, self.floor);
+        }
+        let mut rows: Vec<_> = rows.into_iter().map(|(row, _)| row).collect();
+        rows.extend(self.near.keys().filter(|row| allowed.contains(**row)));
+        rows.sort_unstable();
+        rows.dedup();
+        select::top_k_of(rows.into_iter().map(|row| (row, self.raw(row))), limit, 0.0)
+    }
+
+    /// Half of what lies near all titles together, half of what lies near each.
+    fn raw(&self, row: u32) -> f32 {
+        let cosine = match (&self.preference, self.vectors.get(row)) {
+            (Some(preference), Some(vector)) => dot(preference, vector),
+            _ => 0.0,
+        };
+        let together = if cosine > self.floor { cosine } else { 0.0 };
+        f32::midpoint(together, self.near.get(&row).copied().unwrap_or(0.0))
+    }
+}
+
+/// `liked` with what is left of its weight. What comes from the future is as new as it can be.
+fn aged(liked: Liked, monthly_decay: f32, now: Timestamp) -> Liked {
+    let days = (now.seconds_since(liked.at) / 86_400.0).floor().max(0.0);
+    Liked { weight: liked.weight * monthly_decay.powf((days / MONTH_DAYS) as f32), ..liked }
+}
+
+/// The weighted mean of the titles' vectors at length 1; `None` if nothing is left of it.
+fn preference(vectors: &Vectors, liked: &[Liked]) -> Option<Vec<f32>> {
+    let mut sum = vec![0.0; vectors.width()];
+    for Liked { row, weight, .. } in liked {
+        for (sum, number) in sum.iter_mut().zip(vectors.get(*row)?) {
+            *sum += weight * number;
+        }
+    }
+    let length = dot(&sum, &sum).sqrt();
+    (length > 0.0 && length.is_finite())
+        .then(|| sum.into_iter().map(|number| number / length).collect())
+}
+
+/// What is near each of the very latest titles: the weighted mean of the cosines.
+fn near(vectors: &Vectors, liked: &[Liked], options: &ContentBased) -> HashMap<u32, f32> {
+    let seeds = &liked[..liked.len().min(options.seeds)];
+    let sum: f32 = seeds.iter().map(|seed| seed.weight).sum();
+    let mut near = HashMap::new();
+    for seed in seeds {
+        for (row, cosine) in vectors.near(seed.row, options.neighbours).iter() {
+            *near.entry(*row).or_insert(0.0) += cosine.max(0.0) * seed.weight / sum;
+        }
+    }
+    near
+}
+
+/// Of the user's titles those most like `row`, the most alike first, at most `limit`.
+pub(crate) fn evidence(vectors: &Vectors, liked: &[Liked], row: u32, limit: usize) -> Vec<u32> {
+    let Some(target) = vectors.get(row) else { return Vec::new() };
+    let alike = liked.iter().filter_map(|liked| {
+        let vector = vectors.get(liked.row)?;
+        Some((liked.row, dot(vector, target) * liked.weight))
+    });
+    select::top_k_of(alike, limit, 0.0).into_iter().map(|(row, _)| row).collect()
+}
+
+impl Candidates for Content<'_> {
+    fn source(&self) -> Source {
+        Source::Content
+    }
+
+    fn best(&self, _allowed: &RowSet, limit: usize) -> Vec<(u32, f32)> {
+        scaled(&self.best, limit, self.scale)
+    }
+
+    fn score(&self, row: u32) -> f32 {
+        (self.raw(row) * self.scale).clamp(0.0, 1.0)
+    }
+
+    fn absent(&self) -> &'static str {
+        self.absent
+    }
+}

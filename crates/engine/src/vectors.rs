@@ -1,0 +1,186 @@
+//! Vectors of all titles, in memory: what each title's text says, by one encoder.
+//!
+//! They are a view of the store, which holds them by encoder ([`sona_store::Embeddings`]). The first time an encoder is used
+//! the whole catalogue is encoded by a job (`job`); while that runs the vectors of the encoder before stay, and what is
+//! written meanwhile gets a vector of that one. Every process follows by itself (`follow`): what is stored is read, what is not
+//! is encoded and stored.
+
+mod follow;
+mod job;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use sona_numeric::matrix::{Matrix, dot};
+use sona_numeric::rows::RowSet;
+use sona_numeric::select;
+
+pub use job::EMBEDDINGS_NAME;
+
+pub(crate) use follow::{Follower, follow};
+
+/// SHA-256 of the text a vector was made from.
+pub(crate) type TextDigest = [u8; 32];
+
+/// Rows near a row, the nearest first, with their cosine.
+type Near = Arc<[(u32, f32)]>;
+
+/// The vectors of one encoder, each of length 1, by row.
+#[derive(Debug)]
+pub(crate) struct Vectors {
+    encoder: String,
+    /// Zeros where a row has none.
+    rows: Matrix,
+    present: RowSet,
+    made_from: HashMap<u32, TextDigest>,
+    /// What was found near titles; emptied whenever a vector comes or goes.
+    near: Mutex<HashMap<u32, Near>>,
+}
+
+impl Default for Vectors {
+    fn default() -> Self {
+        Self::new(String::new(), 1)
+    }
+}
+
+impl Vectors {
+    /// None yet, of an encoder whose vectors have `width` numbers.
+    pub(crate) fn new(encoder: String, width: usize) -> Self {
+        Self {
+            encoder,
+            rows: Matrix::zeros(0, width.max(1)),
+            present: RowSet::default(),
+            made_from: HashMap::new(),
+            near: Mutex::default(),
+        }
+    }
+
+    /// Whose vectors they are; empty as long as there are none.
+    pub(crate) fn encoder(&self) -> &str {
+        &self.encoder
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.made_from.len()
+    }
+
+    /// The rows that have one.
+    pub(crate) fn rows(&self) -> impl Iterator<Item = u32> {
+        self.present.iter()
+    }
+
+    /// How wide they are.
+    pub(crate) fn width(&self) -> usize {
+        self.rows.width()
+    }
+
+    /// A row's vector.
+    pub(crate) fn get(&self, row: u32) -> Option<&[f32]> {
+        self.made_from.contains_key(&row).then(|| self.rows.row(row as usize))
+    }
+
+    /// What a row's vector was made from.
+    pub(crate) fn made_from(&self, row: u32) -> Option<&TextDigest> {
+        self.made_from.get(&row)
+    }
+
+    /// Gives a row a vector in place of the one it may have; one that points nowhere or is of another width is left out.
+    pub(crate) fn put(&mut self, row: u32, vector: &[f32], made_from: TextDigest) {
+        self.remove(row);
+        let length = dot(vector, vector).sqrt();
+        if vector.len() != self.width() || !(length.is_finite() && length > 0.0) {
+            return;
+        }
+        if row as usize >= self.rows.rows() {
+            self.rows.grow(row as usize + 1);
+            self.present.grow(row as usize + 1);
+        }
+        for (kept, given) in self.rows.row_mut(row as usize).iter_mut().zip(vector) {
+            *kept = given / length;
+        }
+        self.present.insert(row);
+        self.made_from.insert(row, made_from);
+    }
+
+    /// Takes a row's vector away.
+    pub(crate) fn remove(&mut self, row: u32) {
+        self.near.get_mut().unwrap_or_else(PoisonError::into_inner).clear();
+        if self.made_from.remove(&row).is_some() {
+            self.present.remove(row);
+            self.rows.row_mut(row as usize).fill(0.0);
+        }
+    }
+
+    /// The cosine of every row with `query`, which has length 1 and this width; 0 for rows without a vector.
+    pub(crate) fn cosines(&self, query: &[f32]) -> Vec<f32> {
+        let mut cosines = Vec::new();
+        self.rows.times(query, &mut cosines);
+        cosines
+    }
+
+    /// The `k` rows nearest to `row`, without itself; kept until a vector changes. Empty if it has no vector.
+    pub(crate) fn near(&self, row: u32, k: usize) -> Near {
+        let Some(vector) = self.get(row) else { return Near::default() };
+        let known = || self.near.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = known().get(&row).filter(|near| near.len() >= k.min(self.len() - 1)).cloned();
+        if let Some(near) = kept {
+            return near;
+        }
+        let mut others = self.present.clone();
+        others.remove(row);
+        let cosines = self.cosines(vector);
+        let near: Near = select::top_k(&cosines, &others, k, f32::NEG_INFINITY).into();
+        known().insert(row, near.clone());
+        near
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn vectors(given: &[(u32, &[f32])]) -> Vectors {
+        let mut vectors = Vectors::new("m".to_owned(), 2);
+        for (row, vector) in given {
+            vectors.put(*row, vector, [0; 32]);
+        }
+        vectors
+    }
+
+    #[test]
+    fn only_directions_are_kept() {
+        let vectors = vectors(&[(3, &[0.0, 7.0]), (0, &[3.0, 4.0])]);
+        assert_eq!(vectors.get(3), Some(&[0.0, 1.0][..]));
+        assert_eq!(vectors.get(1), None);
+        assert_eq!(vectors.cosines(&[0.0, 1.0]), [0.8, 0.0, 0.0, 1.0]);
+    }
+
+    #[test]
+    fn what_points_nowhere_is_left_out() {
+        let zero = [0.0; 2];
+        let wide = [1.0; 3];
+        let wild = [f32::NAN, 1.0];
+        for bad in [&zero[..], &wide, &wild] {
+            let mut vectors = vectors(&[(0, &[1.0, 0.0])]);
+            vectors.put(0, bad, [1; 32]);
+            assert_eq!(
+                (vectors.get(0), vectors.len()),
+                (None, 0),
+                "the old one is of another text"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_near_follows_changes() {
+        let mut vectors = vectors(&[(0, &[1.0, 0.0]), (1, &[1.0, 0.1]), (2, &[0.0, 1.0])]);
+        let rows = |near: Near| near.iter().map(|(row, _)| *row).collect::<Vec<_>>();
+        assert_eq!(rows(vectors.near(0, 2)), [1, 2]);
+        vectors.put(4, &[1.0, 0.01], [0; 32]);
+        vectors.remove(1);
+        assert_eq!(rows(vectors.near(0, 1)), [4]);
+        assert_eq!(rows(vectors.near(0, 2)), [4, 2], "more than was kept");
+        assert!(vectors.near(1, 2).is_empty());
+    }
+}

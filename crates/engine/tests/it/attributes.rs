@@ -1,0 +1,124 @@
+//! Titles that share attributes: served the moment they are in the catalogue, by what they are alone.
+
+use sona_domain::{Content, Credit, RecommendationType, RoleType, Source};
+use sona_engine::{Options, WriteContent};
+use sona_testkit::databases::Backend;
+
+use crate::on_both;
+use crate::world::{World, content_id, ids, list, small_options, title, watch};
+
+/// Only what titles are speaks.
+fn options() -> Options {
+    let mut options = small_options();
+    options.fusion.attributes = 1.0;
+    options.fusion.collaborative = 0.0;
+    options.fusion.sequence = 0.0;
+    options.fusion.trending = 0.0;
+    options.fusion.popular = 0.0;
+    options
+}
+
+fn directed(id: &str, director: &str, themes: &[&str]) -> Content {
+    let credit = Credit {
+        person_name: director.to_owned(),
+        role_type: RoleType::Director,
+        character_name: None,
+        order_index: 0,
+    };
+    let themes = themes.iter().map(|theme| (*theme).to_owned()).collect();
+    Content { credits: vec![credit], themes, ..title(id) }
+}
+
+/// Twelve titles, three to a director, with a theme that half of them have.
+async fn fill(world: &World) {
+    let director = |n: usize| ["Ray", "Varda", "Kurosawa", "Ozu"][n / 3];
+    let half = |n: usize| if n.is_multiple_of(2) { "even" } else { "odd" };
+    let titles = (0..12).map(|n| directed(&format!("t{n}"), director(n), &[half(n)]));
+    world.engine.put_content(&titles.collect::<Vec<_>>()).await.expect("written");
+}
+
+async fn a_new_title_is_served_at_once(backend: Backend) {
+    let mut world = World::with(backend, options()).await;
+    let other = world.another().await;
+    fill(&world).await;
+    world.track(vec![watch("u", "t0"), watch("u", "t1")]).await;
+    assert_eq!(world.ids("u", 1).await, ["t2"]);
+
+    let new = directed("new", "Ray", &["odd"]);
+    world.engine.write_content(&new, WriteContent::Create).await.expect("written");
+    let served = world.list("u", 2).await;
+    let item = served.recommendations.iter().find(|item| item.content_id.as_str() == "new");
+    let item = item.expect("in the very next list");
+    assert_eq!(item.recommendation_type, RecommendationType::Attributes);
+    assert_eq!(item.sources[0].source, Source::Attributes);
+    assert_eq!(item.explanation, "Shares Ray and odd with Title t1");
+    assert_eq!(item.based_on, [content_id("t1")]);
+    assert_eq!(served.model_version, None, "nothing is trained");
+
+    // Another process sees it too, and so does one that was just opened.
+    other.follow().await.expect("followed");
+    let mut expect = ids(&served);
+    expect.sort();
+    for engine in [&other, &world.another().await] {
+        let mut found = ids(&list(engine, "u", 2).await);
+        found.sort();
+        assert_eq!(found, expect);
+    }
+
+    // Another director now, and then none at all.
+    let changed = directed("new", "Varda", &[]);
+    world.engine.write_content(&changed, WriteContent::Update).await.expect("written");
+    assert_eq!(world.ids("u", 1).await, ["t2"]);
+    world.track(vec![watch("v", "t3")]).await;
+    assert!(world.ids("v", 3).await.contains(&"new".to_owned()));
+    assert!(world.engine.delete_content(&content_id("new")).await.expect("deleted"));
+    assert!(!world.ids("v", 3).await.contains(&"new".to_owned()));
+    world.restart().await;
+    assert_eq!(world.ids("u", 1).await, ["t2"]);
+}
+on_both!(a_new_title_is_served_at_once);
+
+#[tokio::test]
+async fn many_titles_at_once_and_one_by_one_are_alike_the_same_way() {
+    let (at_once, one_by_one) = (
+        World::with(Backend::Sqlite, options()).await,
+        World::with(Backend::Sqlite, options()).await,
+    );
+    fill(&at_once).await;
+    fill(&one_by_one).await;
+    let half = |n: usize| if n % 4 < 2 { "even" } else { "odd" };
+    let more: Vec<_> =
+        (0..40).map(|n| directed(&format!("m{n}"), ["Ray", "Ozu"][n % 2], &[half(n)])).collect();
+    at_once.engine.put_content(&more).await.expect("written");
+    for one in &more {
+        one_by_one.engine.write_content(one, WriteContent::Create).await.expect("written");
+    }
+    for world in [&at_once, &one_by_one] {
+        world.track(vec![watch("u", "t0")]).await;
+    }
+    // Those that share both: how alike the others are depends on when rarities were last found.
+    let mut lists = [at_once.ids("u", 11).await, one_by_one.ids("u", 11).await];
+    for list in &mut lists {
+        list.sort();
+    }
+    assert_eq!(lists[0], lists[1]);
+    assert!(lists[0].contains(&"t2".to_owned()) && lists[0].contains(&"m4".to_owned()));
+}
+
+#[tokio::test]
+async fn who_it_cannot_help_is_told_why() {
+    let world = World::with(Backend::Sqlite, options()).await;
+    let absent = async |user: &str| {
+        let list = world.list(user, 3).await;
+        let status = list.sources.into_iter().find(|status| status.source == Source::Attributes);
+        status.expect("listed").absent.map(std::borrow::Cow::into_owned)
+    };
+    world.engine.put_content(&[title("a"), title("b")]).await.expect("written");
+    assert_eq!(absent("u").await.as_deref(), Some("the user has no history yet"));
+    world.track(vec![watch("u", "a")]).await;
+    let said = "no two titles are alike by their attributes";
+    assert_eq!(absent("u").await.as_deref(), Some(said));
+    fill(&world).await;
+    let said = "nothing unseen shares attributes with the user's latest titles";
+    assert_eq!(absent("u").await.as_deref(), Some(said));
+}

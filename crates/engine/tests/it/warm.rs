@@ -1,0 +1,88 @@
+//! What is kept from one request to the next never shows: an engine that has answered before answers as one that
+//! was just opened.
+
+use sona_domain::{Content, Timestamp};
+use sona_engine::{Options, RecommendRequest};
+use sona_testkit::databases::Backend;
+
+use crate::on_both;
+use crate::world::{World, content_id, event, small_options, title, user_id, watch};
+
+const DAY: i64 = 86_400;
+
+/// Only the model speaks, and brings fewer titles than there are.
+fn options() -> Options {
+    let mut options = small_options();
+    options.fusion.sequence = 0.0;
+    options.fusion.trending = 0.0;
+    options.fusion.popular = 0.0;
+    options.fusion.candidates_per_source = 5;
+    options
+}
+
+/// Sixty titles; forty users with twelve of them each, in no pattern, so that no two titles score alike.
+async fn fill(world: &World) {
+    let titles: Vec<_> = (0..60).map(|n| title(&format!("t{n}"))).collect();
+    world.engine.put_content(&titles).await.expect("written");
+    let row = |user: u32, n: u32| (user * 7 + n * n * 5 + user * n * 3) % 60;
+    let watched =
+        |user| (0..12).map(move |n| watch(&format!("u{user}"), &format!("t{}", row(user, n))));
+    world.track((0..40).flat_map(watched).collect()).await;
+}
+
+fn request(limit: usize, exclude: &[&str]) -> RecommendRequest {
+    RecommendRequest {
+        user_id: user_id("u1"),
+        limit,
+        exclude: exclude.iter().map(|id| content_id(id)).collect(),
+        context: sona_engine::RequestContext::default(),
+    }
+}
+
+async fn agree(world: &World) {
+    let fresh = world.another().await;
+    let many: Vec<_> = (0..40).map(|n| format!("t{n}")).collect();
+    let many: Vec<_> = many.iter().map(String::as_str).collect();
+    for request in [request(4, &[]), request(4, &["t1"]), request(60, &[]), request(4, &many)] {
+        let warm = world.engine.recommend(&request).await.expect("answered");
+        assert_eq!(warm, world.engine.recommend(&request).await.expect("answered"));
+        let fresh = fresh.recommend(&request).await.expect("answered");
+        assert!(!warm.recommendations.is_empty());
+        assert_eq!(warm.recommendations.len(), fresh.recommendations.len());
+        for (warm, fresh) in warm.recommendations.iter().zip(&fresh.recommendations) {
+            assert_eq!((&warm.content_id, &warm.based_on), (&fresh.content_id, &fresh.based_on));
+            // Rows lie in another order there, and so do the additions.
+            assert!((warm.score - fresh.score).abs() < 1e-3, "{request:?} {warm:?} {fresh:?}");
+        }
+    }
+    fresh.close().await;
+}
+
+/// The user, others, the catalogue, the clock and the model change in turn.
+async fn a_warm_engine_answers_like_a_fresh_one(backend: Backend) {
+    let world = World::with(backend, options()).await;
+    fill(&world).await;
+    world.train().await;
+    agree(&world).await;
+
+    world.track(vec![event("u1", "t33", "like"), watch("u2", "t4")]).await;
+    agree(&world).await;
+
+    let best = world.list("u1", 1).await.recommendations[0].content_id.clone();
+    let hidden = Content { hidden: true, ..title(best.as_str()) };
+    world.engine.put_content(&[hidden]).await.expect("written");
+    assert_ne!(world.list("u1", 1).await.recommendations[0].content_id, best);
+    agree(&world).await;
+
+    let tomorrow = Timestamp::from_micros(world.engine.now().as_micros() + DAY * 1_000_000);
+    let soon = Content { available_from: Some(tomorrow), ..title(best.as_str()) };
+    world.engine.put_content(&[soon, title("new")]).await.expect("written");
+    agree(&world).await;
+    world.clock.advance(2 * DAY);
+    assert_eq!(world.list("u1", 1).await.recommendations[0].content_id, best);
+    agree(&world).await;
+
+    world.train().await;
+    agree(&world).await;
+}
+on_both!(a_warm_engine_answers_like_a_fresh_one);
