@@ -4,6 +4,7 @@
 use sona_domain::{ContentId, RecommendationType, SimilarTitle, Source};
 
 use crate::Engine;
+use crate::candidates::content::Alike;
 use crate::candidates::{Candidates, Dense};
 use crate::error::{Error, Result};
 use crate::fuse::{Ensemble, Fused};
@@ -39,11 +40,10 @@ impl Engine {
         let dense = |source, scores| Dense::new(source, scores, &allowed, per_source, ABSENT);
         let snapshot = self.snapshot.load_full();
         let vectors = self.vectors();
-        let alike = vectors.get(row).map(|vector| vectors.cosines(vector)).unwrap_or_default();
         let sources: [Box<dyn Candidates>; 3] = [
             Box::new(dense(Source::Collaborative, cosines(&snapshot, row))),
             Box::new(dense(Source::Sequence, co_engagement(&self.counts(), row))),
-            Box::new(dense(Source::Content, alike)),
+            Box::new(Alike::new(&vectors, row, (&allowed, per_source), ABSENT)),
         ];
         let fusion =
             Fusion { content: self.options.content.similar_weight, ..self.options.fusion.clone() };

@@ -3,7 +3,8 @@
 //! They are a view of the store, which holds them by encoder ([`sona_store::Embeddings`]). The first time an encoder is used
 //! the whole catalogue is encoded by a job (`job`); while that runs the vectors of the encoder before stay, and what is
 //! written meanwhile gets a vector of that one. Every process follows by itself (`follow`): what is stored is read, what is not
-//! is encoded and stored.
+//! is encoded and stored. What is near a vector is found by an exact index ([`sona_numeric::index`]), in which every change
+//! counts at once.
 
 mod follow;
 mod job;
@@ -11,9 +12,8 @@ mod job;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use sona_numeric::matrix::{Matrix, dot};
+use sona_numeric::index::{Index, MAX_WIDTH};
 use sona_numeric::rows::RowSet;
-use sona_numeric::select;
 
 pub use job::EMBEDDINGS_NAME;
 
@@ -29,9 +29,7 @@ type Near = Arc<[(u32, f32)]>;
 #[derive(Debug)]
 pub(crate) struct Vectors {
     encoder: String,
-    /// Zeros where a row has none.
-    rows: Matrix,
-    present: RowSet,
+    index: Index,
     made_from: HashMap<u32, TextDigest>,
     /// What was found near titles; emptied whenever a vector comes or goes.
     near: Mutex<HashMap<u32, Near>>,
@@ -48,8 +46,7 @@ impl Vectors {
     pub(crate) fn new(encoder: String, width: usize) -> Self {
         Self {
             encoder,
-            rows: Matrix::zeros(0, width.max(1)),
-            present: RowSet::default(),
+            index: Index::new(width.clamp(1, MAX_WIDTH)),
             made_from: HashMap::new(),
             near: Mutex::default(),
         }
@@ -67,17 +64,17 @@ impl Vectors {
 
     /// The rows that have one.
     pub(crate) fn rows(&self) -> impl Iterator<Item = u32> {
-        self.present.iter()
+        self.index.rows().iter()
     }
 
     /// How wide they are.
     pub(crate) fn width(&self) -> usize {
-        self.rows.width()
+        self.index.width()
     }
 
     /// A row's vector.
     pub(crate) fn get(&self, row: u32) -> Option<&[f32]> {
-        self.made_from.contains_key(&row).then(|| self.rows.row(row as usize))
+        self.index.vector(row)
     }
 
     /// What a row's vector was made from.
@@ -88,35 +85,22 @@ impl Vectors {
     /// Gives a row a vector in place of the one it may have; one that points nowhere or is of another width is left out.
     pub(crate) fn put(&mut self, row: u32, vector: &[f32], made_from: TextDigest) {
         self.remove(row);
-        let length = dot(vector, vector).sqrt();
-        if vector.len() != self.width() || !(length.is_finite() && length > 0.0) {
-            return;
+        if self.index.upsert(row, vector).is_ok() {
+            self.made_from.insert(row, made_from);
         }
-        if row as usize >= self.rows.rows() {
-            self.rows.grow(row as usize + 1);
-            self.present.grow(row as usize + 1);
-        }
-        for (kept, given) in self.rows.row_mut(row as usize).iter_mut().zip(vector) {
-            *kept = given / length;
-        }
-        self.present.insert(row);
-        self.made_from.insert(row, made_from);
     }
 
     /// Takes a row's vector away.
     pub(crate) fn remove(&mut self, row: u32) {
         self.near.get_mut().unwrap_or_else(PoisonError::into_inner).clear();
-        if self.made_from.remove(&row).is_some() {
-            self.present.remove(row);
-            self.rows.row_mut(row as usize).fill(0.0);
-        }
+        self.made_from.remove(&row);
+        self.index.remove(row);
     }
 
-    /// The cosine of every row with `query`, which has length 1 and this width; 0 for rows without a vector.
-    pub(crate) fn cosines(&self, query: &[f32]) -> Vec<f32> {
-        let mut cosines = Vec::new();
-        self.rows.times(query, &mut cosines);
-        cosines
+    /// The `k` rows of `allowed` nearest to `query`, with their cosines, the nearest first; fewer only if fewer of them have
+    /// a vector. Empty if `query` points nowhere or is of another width.
+    pub(crate) fn nearest(&self, query: &[f32], k: usize, allowed: &RowSet) -> Vec<(u32, f32)> {
+        self.index.search(query, k, allowed).unwrap_or_default()
     }
 
     /// The `k` rows nearest to `row`, without itself; kept until a vector changes. Empty if it has no vector.
@@ -127,10 +111,9 @@ impl Vectors {
         if let Some(near) = kept {
             return near;
         }
-        let mut others = self.present.clone();
+        let mut others = self.index.rows().clone();
         others.remove(row);
-        let cosines = self.cosines(vector);
-        let near: Near = select::top_k(&cosines, &others, k, f32::NEG_INFINITY).into();
+        let near: Near = self.nearest(vector, k, &others).into();
         known().insert(row, near.clone());
         near
     }
@@ -153,7 +136,29 @@ mod tests {
         let vectors = vectors(&[(3, &[0.0, 7.0]), (0, &[3.0, 4.0])]);
         assert_eq!(vectors.get(3), Some(&[0.0, 1.0][..]));
         assert_eq!(vectors.get(1), None);
-        assert_eq!(vectors.cosines(&[0.0, 1.0]), [0.8, 0.0, 0.0, 1.0]);
+        let nearest = vectors.nearest(&[0.0, 9.0], 9, &RowSet::full(5));
+        assert_eq!(nearest, [(3, 1.0), (0, 0.8)]);
+        assert_eq!(vectors.nearest(&[0.0, 0.0], 9, &RowSet::full(5)), [], "nowhere");
+    }
+
+    #[test]
+    fn only_what_is_allowed_is_found_however_little_it_is() {
+        let mut vectors = Vectors::new("m".to_owned(), 2);
+        for row in 0..1000_u16 {
+            vectors.put(u32::from(row), &[1.0, f32::from(row)], [0; 32]);
+        }
+        let mut allowed = RowSet::new(1000);
+        for row in [999, 4, 70] {
+            allowed.insert(row);
+        }
+        let rows = |vectors: &Vectors| {
+            let found = vectors.nearest(&[1.0, 0.0], 9, &allowed);
+            found.into_iter().map(|(row, _)| row).collect::<Vec<_>>()
+        };
+        assert_eq!(rows(&vectors), [4, 70, 999]);
+        vectors.remove(70);
+        vectors.put(999, &[1.0, 1.0], [0; 32]);
+        assert_eq!(rows(&vectors), [999, 4]);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! What it holds: implicit-feedback matrix factorisation ([`als`]), what is near what ([`item_item`]),
 //! what is alike ([`attribute`]), a small embedding of both ([`embedding`]), counts of what follows what
-//! ([`sequence`]), singular vectors ([`svd`]) and regression ([`ridge`]), sets of rows ([`rows`]) and their scores
+//! ([`sequence`]), walks over a graph ([`walk`]), the nearest vectors ([`index`]), singular vectors ([`svd`]) and regression ([`ridge`]), sets of rows ([`rows`]) and their scores
 //! ([`scores`]), selection of the best ([`select`]), ranking metrics
 //! ([`metrics`]) and intervals around their means ([`bootstrap`]). What it deliberately does not hold: IO, async, logging, public ids, a clock or a
 //! random source of its own. Chance enters as a seed, users and items are dense `u32` rows, and the
@@ -34,6 +34,7 @@ pub mod als;
 pub mod attribute;
 pub mod bootstrap;
 pub mod embedding;
+pub mod index;
 pub mod interactions;
 pub mod item_item;
 mod kernel;
@@ -46,9 +47,11 @@ pub mod select;
 pub mod sequence;
 mod spectrum;
 pub mod svd;
+pub mod walk;
 
 pub use als::Projection;
 pub use attribute::Attributes;
+pub use index::Index;
 pub use interactions::{Interactions, InteractionsError};
 pub use matrix::{Matrix, cosine, dot};
 pub use rows::RowSet;

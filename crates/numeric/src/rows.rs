@@ -95,6 +95,14 @@ impl RowSet {
         self.len = other.len;
     }
 
+    /// Takes out every row that is not in `other`; their universes may differ.
+    pub fn intersect(&mut self, other: &Self) {
+        let others = other.words.iter().copied().chain(std::iter::repeat(0));
+        for (word, kept) in self.words.iter_mut().zip(others) {
+            *word &= kept;
+        }
+    }
+
     /// Takes out every row of `other`; their universes may differ.
     pub fn subtract(&mut self, other: &Self) {
         for (word, gone) in self.words.iter_mut().zip(&other.words) {
@@ -131,6 +139,9 @@ mod tests {
             prop_assert_eq!(set.iter().collect::<BTreeSet<_>>(), a.clone());
             prop_assert_eq!(set.contains(row), a.contains(&row));
             prop_assert_eq!(set.remove(row), a.remove(&row));
+            let mut both = set.clone();
+            both.intersect(&other);
+            prop_assert_eq!(both.iter().collect::<BTreeSet<_>>(), a.intersection(&b).copied().collect());
             set.subtract(&other);
             a.retain(|row| !b.contains(row));
             prop_assert_eq!(&set, &set_of(200, &a));

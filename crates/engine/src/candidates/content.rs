@@ -30,7 +30,7 @@ pub(crate) struct Content<'q> {
 }
 
 impl<'q> Content<'q> {
-    /// Looks at the vectors of all titles once, and at what is near the very latest.
+    /// Looks for what is near all of the latest titles together, and near each of the very latest.
     pub(crate) fn new(question: &Question<'q>) -> Self {
         let Question { vectors, taste, content: options, .. } = *question;
         let liked = taste.liked.iter().filter(|liked| vectors.get(liked.row).is_some());
@@ -59,13 +59,14 @@ impl<'q> Content<'q> {
     /// The best rows with what speaks for them. Where nothing reaches the threshold there is none.
     fn look(&mut self, allowed: &RowSet, limit: usize) -> Vec<(u32, f32)> {
         let Some(preference) = &self.preference else { return Vec::new() };
-        let cosines = self.vectors.cosines(preference);
-        let mut rows = select::top_k(&cosines, allowed, limit, self.floor);
-        if rows.is_empty() {
+        let nearest = self.vectors.nearest(preference, limit, allowed);
+        // By the cosines that `raw` goes by, to the last bit.
+        let nearest: Vec<_> = nearest.into_iter().map(|(row, _)| (row, self.cosine(row))).collect();
+        if nearest.iter().all(|(_, cosine)| *cosine <= self.floor) {
             self.floor = 0.0;
-            rows = select::top_k(&cosines, allowed, limit, self.floor);
         }
-        let mut rows: Vec<_> = rows.into_iter().map(|(row, _)| row).collect();
+        let near_enough = nearest.into_iter().filter(|(_, cosine)| *cosine > self.floor);
+        let mut rows: Vec<_> = near_enough.map(|(row, _)| row).collect();
         rows.extend(self.near.keys().filter(|row| allowed.contains(**row)));
         rows.sort_unstable();
         rows.dedup();
@@ -74,12 +75,17 @@ impl<'q> Content<'q> {
 
     /// Half of what lies near all titles together, half of what lies near each.
     fn raw(&self, row: u32) -> f32 {
-        let cosine = match (&self.preference, self.vectors.get(row)) {
-            (Some(preference), Some(vector)) => dot(preference, vector),
-            _ => 0.0,
-        };
+        let cosine = self.cosine(row);
         let together = if cosine > self.floor { cosine } else { 0.0 };
         f32::midpoint(together, self.near.get(&row).copied().unwrap_or(0.0))
+    }
+
+    /// With the preference vector; 0 where there is none.
+    fn cosine(&self, row: u32) -> f32 {
+        match (&self.preference, self.vectors.get(row)) {
+            (Some(preference), Some(vector)) => dot(preference, vector),
+            _ => 0.0,
+        }
     }
 }
 
@@ -136,6 +142,52 @@ impl Candidates for Content<'_> {
 
     fn score(&self, row: u32) -> f32 {
         (self.raw(row) * self.scale).clamp(0.0, 1.0)
+    }
+
+    fn absent(&self) -> &'static str {
+        self.absent
+    }
+}
+
+/// Titles whose texts are like that of one title: how like, by the cosine.
+pub(crate) struct Alike<'q> {
+    vectors: &'q Vectors,
+    row: u32,
+    best: Vec<(u32, f32)>,
+    scale: f32,
+    absent: &'static str,
+}
+
+impl<'q> Alike<'q> {
+    /// At most `limit` of `allowed`. `absent` is said if there are none.
+    pub(crate) fn new(
+        vectors: &'q Vectors,
+        row: u32,
+        (allowed, limit): (&RowSet, usize),
+        absent: &'static str,
+    ) -> Self {
+        let vector = vectors.get(row);
+        let mut best =
+            vector.map(|vector| vectors.nearest(vector, limit, allowed)).unwrap_or_default();
+        best.retain(|(_, cosine)| *cosine > 0.0);
+        let scale = best.first().map_or(0.0, |(_, cosine)| cosine.recip());
+        Self { vectors, row, best, scale, absent }
+    }
+}
+
+impl Candidates for Alike<'_> {
+    fn source(&self) -> Source {
+        Source::Content
+    }
+
+    fn best(&self, _allowed: &RowSet, limit: usize) -> Vec<(u32, f32)> {
+        scaled(&self.best, limit, self.scale)
+    }
+
+    fn score(&self, row: u32) -> f32 {
+        let both = self.vectors.get(self.row).zip(self.vectors.get(row));
+        let cosine = both.map_or(0.0, |(one, other)| dot(one, other));
+        (cosine * self.scale).clamp(0.0, 1.0)
     }
 
     fn absent(&self) -> &'static str {
