@@ -4,6 +4,7 @@
 //! and a pointer every process follows. Vectors of two encoders say nothing about each other, so whoever keeps vectors
 //! keeps them under [`EncoderInfo::name`].
 
+mod each;
 mod learn;
 mod text;
 
@@ -21,6 +22,8 @@ use crate::artifact::{checksum, hex};
 use crate::error::{Error, Result};
 use crate::options;
 
+pub(crate) use each::encode_each;
+pub(crate) use learn::{chosen, learn_encoder};
 pub use text::text_of;
 
 /// The name under which learned encoders are registered.
@@ -75,6 +78,11 @@ impl Ready {
     /// Length of its vectors.
     pub(crate) fn width(&self) -> usize {
         self.info.width
+    }
+
+    /// The encoder itself.
+    pub(crate) fn encoder(&self) -> &Encoder {
+        &self.encoder
     }
 
     /// One vector of length 1 a text, in their order; blocks until they are there.
@@ -278,7 +286,7 @@ async fn open_configured(options: &options::TextEncoder) -> Result<Option<Ready>
     let options = options.clone();
     let open = move || {
         let (model, tokenizer) = (Path::new(&options.model), Path::new(&options.tokenizer));
-        let encoder = Encoder::open(model, tokenizer, &encoder_options(&options))?;
+        let encoder = open_files(&options)?;
         let digest = digest_of(&[model, tokenizer]).map_err(sona_encoder::Error::from)?;
         let stem = model.file_stem().unwrap_or_default().to_string_lossy();
         let name = format!("{stem}-{}", hex(&digest[..TOLD_APART]));
@@ -286,6 +294,12 @@ async fn open_configured(options: &options::TextEncoder) -> Result<Option<Ready>
         Ok(Some(Ready { info, encoder, version: None }))
     };
     tokio::task::spawn_blocking(open).await.expect("opening an encoder does not panic")
+}
+
+/// The encoder of the files the options name.
+pub(crate) fn open_files(options: &options::TextEncoder) -> sona_encoder::Result<Encoder> {
+    let (model, tokenizer) = (Path::new(&options.model), Path::new(&options.tokenizer));
+    Encoder::open(model, tokenizer, &encoder_options(options))
 }
 
 /// SHA-256 over the files' bytes, one after the other.
@@ -305,6 +319,6 @@ fn digest_of(files: &[&Path]) -> std::io::Result<Vec<u8>> {
     Ok(digest.finalize().to_vec())
 }
 
-fn encoder_options(options: &options::TextEncoder) -> sona_encoder::Options {
+pub(crate) fn encoder_options(options: &options::TextEncoder) -> sona_encoder::Options {
     sona_encoder::Options { batch: options.batch, ..sona_encoder::Options::default() }
 }

@@ -8,9 +8,10 @@ mod data;
 mod fitted;
 mod measure;
 mod model;
+mod slices;
 mod split;
+mod texts;
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
@@ -18,8 +19,9 @@ use serde::Serialize;
 use sona_domain::Clock;
 
 pub use data::{Builder, Data, Part, Row};
-pub use measure::{LIST, METRICS};
+pub use measure::{LIST, METRICS, Summary};
 pub use model::Model;
+pub use slices::{COLD_HISTORY, COLD_VIEWERS, Slice, Slices};
 pub use split::{Protocol, Rows, SplitOptions};
 
 use crate::options;
@@ -41,6 +43,12 @@ pub enum Error {
     /// The embedding failed.
     #[error("the embedding source cannot be fitted: {0}")]
     Embedding(#[from] sona_numeric::embedding::Error),
+    /// No encoder could be learned from the texts.
+    #[error("no text encoder can be learned from the catalogue: {0}")]
+    Learning(#[from] sona_encoder::learn::Error),
+    /// The text encoder cannot be opened or used.
+    #[error(transparent)]
+    Encoder(#[from] sona_encoder::Error),
 }
 
 /// A result of this module.
@@ -121,13 +129,13 @@ pub struct SplitReport {
 pub struct ModelReport {
     /// The model's name.
     pub name: String,
-    /// Wall time of fitting its sources, in seconds.
+    /// Wall time of fitting its sources and what they are fitted on, in seconds.
     pub fit_seconds: f64,
-    /// Means over users, by name of the metric.
-    pub metrics: BTreeMap<String, f64>,
-    /// 95 % bootstrap intervals of those means; empty without resamples.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub interval95: BTreeMap<String, [f64; 2]>,
+    /// Over all users.
+    #[serde(flatten)]
+    pub summary: Summary,
+    /// Where little is known.
+    pub slices: Slices,
 }
 
 /// A report and, if asked for, what it rests on.
@@ -173,19 +181,16 @@ pub fn evaluate(
     let fitted = Fitted::new(data, &split, &sources, &options.engine, clock)?;
     let ranked = rank(&split.cases, &fitted, options, progress);
     progress(Progress::Resampling);
+    let summarise = |values: &[[f64; METRICS.len()]]| {
+        measure::summarise(values, options.resamples, options.split.seed)
+    };
     let models = options.models.iter().enumerate().map(|(at, model)| {
         let values: Vec<_> = ranked.iter().map(|lists| lists.values[at]).collect();
-        let seconds =
-            model.sources(fusion).into_iter().filter_map(|s| fitted.seconds.get(&s)).sum();
         ModelReport {
             name: model.to_string(),
-            fit_seconds: seconds,
-            metrics: measure::means(&values),
-            interval95: if options.resamples == 0 {
-                BTreeMap::new()
-            } else {
-                measure::intervals(&values, options.resamples, options.split.seed)
-            },
+            fit_seconds: fitted.seconds_of(&model.sources(fusion)),
+            summary: summarise(&values),
+            slices: slices::slices(at, &split, &ranked, summarise),
         }
     });
     let report = Report {
@@ -216,6 +221,10 @@ fn describe(data: &Data, split: &Split, options: &Options) -> SplitReport {
 /// One case's outcome: per model the metrics and, if kept, the list.
 pub(crate) struct Ranked {
     pub(crate) values: Vec<[f64; METRICS.len()]>,
+    /// Targets that few have met.
+    cold_targets: usize,
+    /// The metrics if only those targets were looked for; none without such a target.
+    cold_values: Vec<[f64; METRICS.len()]>,
     lists: Vec<Vec<(u32, f32)>>,
 }
 
@@ -233,10 +242,11 @@ pub(crate) fn rank(
         let ranked: Vec<_> = chunk
             .iter()
             .map(|case| {
-                fitted.ask(case, &mut timeline, LIST, |sources, allowed| {
+                let cold = slices::cold_targets(case, fitted);
+                fitted.ask(case, &mut timeline, &options.engine.content, |sources, allowed| {
                     let list = |model: &Model| model.list(sources, allowed, &options.engine.fusion);
                     let lists = options.models.iter().map(list).collect();
-                    judge(lists, case, options.keep_lists)
+                    judge(lists, case, &cold, options.keep_lists)
                 })
             })
             .collect();
@@ -247,14 +257,20 @@ pub(crate) fn rank(
     chunks.collect::<Vec<_>>().into_iter().flatten().collect()
 }
 
-fn judge(mut lists: Vec<Vec<(u32, f32)>>, case: &Case, keep: bool) -> Ranked {
-    let values = lists.iter_mut().map(|list| {
-        measure::order_against_us(list, &case.targets);
-        let rows: Vec<u32> = list.iter().map(|(row, _)| *row).collect();
-        measure::measure(&rows, &case.targets)
-    });
-    let values = values.collect();
-    Ranked { values, lists: if keep { lists } else { Vec::new() } }
+fn judge(mut lists: Vec<Vec<(u32, f32)>>, case: &Case, cold: &[u32], keep: bool) -> Ranked {
+    let mut against = |targets: &[u32]| {
+        let values = lists.iter_mut().map(|list| {
+            measure::order_against_us(list, targets);
+            let rows: Vec<u32> = list.iter().map(|(row, _)| *row).collect();
+            measure::measure(&rows, targets)
+        });
+        values.collect()
+    };
+    let cold_values = if cold.is_empty() { Vec::new() } else { against(cold) };
+    // All targets come last: the lists are kept in this order.
+    let values = against(&case.targets);
+    let lists = if keep { lists } else { Vec::new() };
+    Ranked { values, cold_targets: cold.len(), cold_values, lists }
 }
 
 fn named(data: &Data, split: &Split, ranked: &[Ranked], model: usize) -> Vec<UserList> {

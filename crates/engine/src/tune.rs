@@ -120,7 +120,7 @@ struct Bench<'b> {
     clock: &'b dyn Clock,
     split: Split,
     model: Model,
-    /// Fitted once if what is tuned is not fitted.
+    /// Fitted once if nothing that is fitted depends on what is tuned.
     fitted: Option<Fitted>,
 }
 
@@ -133,6 +133,7 @@ impl<'b> Bench<'b> {
             Subject::Sequence => Model::Alone(Source::Sequence),
             Subject::Attributes => Model::Alone(Source::Attributes),
             Subject::Embedding => Model::Alone(Source::Embedding),
+            Subject::Content => Model::Alone(Source::Content),
             Subject::Trending => Model::Alone(Source::Trending),
             Subject::Fused => Model::Fused,
         };
@@ -141,7 +142,8 @@ impl<'b> Bench<'b> {
         }
         let sources = model.possible_sources();
         let fit = || Fitted::new(data, &split, &sources, &search.engine, clock);
-        let fitted = (search.subject == Subject::Fused).then(fit).transpose()?;
+        let once = matches!(search.subject, Subject::Fused | Subject::Content);
+        let fitted = once.then(fit).transpose()?;
         Ok(Self { data, search, clock, split, model, fitted })
     }
 

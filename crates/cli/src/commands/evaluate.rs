@@ -8,8 +8,8 @@ use anyhow::Context;
 use fs_err::File;
 use indicatif::{ProgressBar, ProgressStyle};
 use sona_engine::evaluate::{
-    Data, Evaluation, Model, ModelReport, Options, Progress, Protocol, Report, Rows, SplitOptions,
-    UserList, evaluate,
+    COLD_HISTORY, COLD_VIEWERS, Data, Evaluation, Model, Options, Progress, Protocol, Report, Rows,
+    Slice, Slices, SplitOptions, Summary, UserList, evaluate,
 };
 
 use crate::config::Config;
@@ -20,8 +20,12 @@ use crate::wiring::SystemClock;
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Fits the product's own sources on one part of the data and judges their lists on the other:
-each source alone and all of them fused with the configured weights. The configuration's
-options are used as they are; `sona tune` finds better ones on validation rows.
+each source alone and all of them fused with the configured weights, over all users, over those
+with short histories, and over targets that few have met. The configuration's options are used as
+they are; `sona tune` finds better ones on validation rows.
+
+The content source reads the texts of the data's catalogue with the configured encoder, or learns
+one from them; it takes part where it is named in --models or has a weight in the fusion.
 
 Protocols:
   last-item          each user's last item, among all they have not had; the one before it is
@@ -70,7 +74,8 @@ pub(crate) struct Args {
 pub(crate) fn run(config: &Config, args: &Args) -> anyhow::Result<Exit> {
     let engine = config.engine_options()?;
     let (data, protocol) = data_set::read(&args.data, &engine.events)?;
-    let models = if args.models.is_empty() { Model::of(&data) } else { args.models.clone() };
+    let models =
+        if args.models.is_empty() { Model::of(&data, &engine.fusion) } else { args.models.clone() };
     let options = Options {
         split: SplitOptions {
             protocol,
@@ -140,14 +145,45 @@ fn print(data: &Data, report: &Report) -> anyhow::Result<()> {
         grouped(split.fitted_pairs),
     ))?;
     let shown = shown(report.protocol);
+    say(format!("{:<16}{:>7}{}", "model", "fit s", heads(shown)))?;
+    for model in &report.models {
+        let cells = cells(&model.summary, shown);
+        say(format!("{:<16}{:>7.1}{cells}", model.name, model.fit_seconds))?;
+    }
+    let cold = format!("cold users, with at most {COLD_HISTORY} items in their history");
+    print_slice(&cold, report, |slices| &slices.cold_users)?;
+    let cold = format!("cold items, met by fewer than {COLD_VIEWERS} users in what is fitted on");
+    print_slice(&cold, report, |slices| &slices.cold_items)
+}
+
+/// Every model's numbers on one slice; nothing if there is nobody in it.
+fn print_slice(
+    name: &str,
+    report: &Report,
+    slice: impl Fn(&Slices) -> &Slice,
+) -> anyhow::Result<()> {
+    let Some(Slice { users, targets, .. }) = report.models.first().map(|m| slice(&m.slices)) else {
+        return Ok(());
+    };
+    if *users == 0 {
+        return Ok(());
+    }
+    let (users, targets) = (grouped(*users), grouped(*targets));
+    say(format!("\n{name}: {users} users asked for {targets} items"))?;
+    let shown = shown(report.protocol);
+    say(format!("{:<23}{}", "model", heads(shown)))?;
+    report.models.iter().try_for_each(|model| {
+        let cells = cells(&slice(&model.slices).summary, shown);
+        say(format!("{:<23}{cells}", model.name))
+    })?;
+    Ok(())
+}
+
+fn heads(shown: &[(&str, bool)]) -> String {
     let heads = shown.iter().map(|(name, with)| {
         format!("{:>width$}", name.to_uppercase(), width = if *with { 22 } else { 9 })
     });
-    say(format!("{:<16}{:>7}{}", "model", "fit s", heads.collect::<String>()))?;
-    for model in &report.models {
-        say(line(model, shown))?;
-    }
-    Ok(())
+    heads.collect()
 }
 
 fn rows(rows: Rows) -> &'static str {
@@ -174,17 +210,17 @@ fn shown(protocol: Protocol) -> &'static [(&'static str, bool)] {
     }
 }
 
-fn line(model: &ModelReport, shown: &[(&str, bool)]) -> String {
+fn cells(summary: &Summary, shown: &[(&str, bool)]) -> String {
     let cells = shown.iter().map(|(name, with)| {
-        let value = model.metrics.get(*name).copied().unwrap_or(0.0);
-        match model.interval95.get(*name) {
+        let value = summary.metrics.get(*name).copied().unwrap_or(0.0);
+        match summary.interval95.get(*name) {
             Some([low, high]) if *with => {
                 format!("  {value:.4} [{low:.4} {high:.4}]").replace("0.", ".")
             }
             _ => format!("{:>9}", format!("{value:.4}").replace("0.", ".")),
         }
     });
-    format!("{:<16}{:>7.1}{}", model.name, model.fit_seconds, cells.collect::<String>())
+    cells.collect()
 }
 
 fn write_files(args: &Args, evaluation: &Evaluation) -> anyhow::Result<()> {

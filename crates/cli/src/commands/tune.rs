@@ -28,7 +28,7 @@ Examples:
   sona evaluate --data beauty/ --config sona-tune-sequence.toml"
 )]
 pub(crate) struct Args {
-    /// What to tune: collaborative, sequence, attributes, embedding, trending or fused (the weights of the sources).
+    /// What to tune: collaborative, sequence, attributes, embedding, content, trending or fused (the weights of the sources).
     subject: Subject,
 
     #[command(flatten)]
@@ -145,6 +145,8 @@ fn heading(config: &Config, data: &Data, search: &Search) -> Value {
         "attributes": config.attributes,
         "embedding": config.embedding,
         "trending": config.trending,
+        "content": config.content,
+        "encoder": config.encoder,
         "fusion": config.fusion,
     })
 }

@@ -91,10 +91,13 @@ fn what_a_catalogue_says_is_read() {
     let near = |item: u32| format!("\"{item}\": [{}, {}]", item / 2, 100 + item.div_ceil(2) % 12);
     let map = format!("{{{}}}", (0..24).map(near).collect::<Vec<_>>().join(", "));
     fs_err::write(path.join("ring_item2attributes.json"), map).expect("writable");
-    let models = ["evaluate", "--data", "set", "--models", "attributes,fused-attributes", "--json"];
+    let models = ["evaluate", "--data", "set", "--models", "attributes,content", "--json"];
     let report = folder.sona(&models).expect(0).json();
     assert_eq!(report["models"][0]["name"], "attributes");
     assert_eq!(report["models"][0]["metrics"]["hr@10"], 1.0, "{report:#}");
+    assert_eq!(report["models"][1]["name"], "content");
+    assert!(report["models"][1]["metrics"]["hr@10"].as_f64() > Some(0.5), "{report:#}");
+    assert_eq!(report["models"][1]["slices"]["cold_users"]["users"], 0, "{report:#}");
     let tune = ["tune", "attributes", "--data", "set", "--trials", "2"];
     let said = folder.sona(&tune).expect(0).stdout;
     assert!(said.contains("[attributes]\nrarity_exponent = "), "{said}");

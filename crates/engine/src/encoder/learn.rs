@@ -88,7 +88,7 @@ impl Engine {
                 vectors,
                 evidence: evidence.as_slice(),
             });
-            learn(&examples.texts, targets, &Options::default())
+            learn_encoder(&examples.texts, targets)
         };
         let learned = tokio::task::spawn_blocking(work)
             .await
@@ -108,16 +108,14 @@ impl Engine {
     /// The catalogue's texts in order of their ids; of a large one a part, chosen by the ids alone.
     fn examples(&self) -> Examples {
         let view = self.catalogue.latest();
-        let mut chosen: Vec<_> =
-            view.iter().map(|(_, content)| (&content.content_id, content)).collect();
-        let entries = chosen.len();
-        if entries > self.options.encoder.learn_texts {
-            chosen.sort_by_cached_key(|(id, _)| Sha256::digest(id.as_str()).to_vec());
-            chosen.truncate(self.options.encoder.learn_texts);
-        }
-        chosen.sort_unstable_by_key(|(id, _)| *id);
-        let (ids, texts) =
-            chosen.into_iter().map(|(id, content)| (id.clone(), text_of(content))).unzip();
+        let all: Vec<_> = view.iter().map(|(_, content)| content).collect();
+        let entries = all.len();
+        let limit = self.options.encoder.learn_texts;
+        let chosen = chosen(all, limit, |content| content.content_id.as_str());
+        let (ids, texts) = chosen
+            .into_iter()
+            .map(|content| (content.content_id.clone(), text_of(content)))
+            .unzip();
         Examples { ids, texts, entries }
     }
 
@@ -168,6 +166,28 @@ impl Engine {
             self.still_kept(run, ENCODER_NAME, model.version).await?;
         }
     }
+}
+
+/// Learns an encoder from one text a title, the options being those of every encoder that is learned here.
+pub(crate) fn learn_encoder<T: AsRef<str> + Sync>(
+    texts: &[T],
+    targets: Option<Targets<'_>>,
+) -> Result<Learned, sona_encoder::learn::Error> {
+    learn(texts, targets, &Options::default())
+}
+
+/// The entries an encoder is learned from, in the order of their ids: at most `limit`, chosen by the ids alone.
+pub(crate) fn chosen<T: Copy>(
+    mut entries: Vec<T>,
+    limit: usize,
+    id: impl Fn(&T) -> &str,
+) -> Vec<T> {
+    if entries.len() > limit {
+        entries.sort_by_cached_key(|entry| Sha256::digest(id(entry)).to_vec());
+        entries.truncate(limit);
+    }
+    entries.sort_unstable_by(|a, b| id(a).cmp(id(b)));
+    entries
 }
 
 fn metadata(

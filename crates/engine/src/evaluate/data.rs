@@ -7,6 +7,7 @@ use sona_domain::{Content, Timestamp};
 use sona_numeric::Attributes;
 
 use crate::attributes::Vocabulary;
+use crate::encoder::text_of;
 
 /// One engagement as it is read.
 #[derive(Debug, Clone, Copy)]
@@ -41,6 +42,8 @@ pub struct Data {
     pub(crate) items: Vec<String>,
     /// What is said of each item; no attribute at all if the data has no catalogue.
     pub(crate) attributes: Attributes,
+    /// The catalogue's texts in the order of their ids, also of entries that nobody engages with.
+    pub(crate) texts: Vec<Described>,
     /// Per user, oldest first.
     pub(crate) train: Vec<Vec<Engagement>>,
     /// Per user, if the data came split.
@@ -69,18 +72,34 @@ pub(crate) struct Trial {
     pub(crate) negatives: Vec<u32>,
 }
 
+/// What the catalogue says of one entry, as an encoder reads it.
+#[derive(Debug, Clone)]
+pub(crate) struct Described {
+    pub(crate) id: String,
+    /// Its row; `None` if nobody engages with it.
+    pub(crate) row: Option<u32>,
+    pub(crate) text: String,
+}
+
 /// Takes rows in and makes a [`Data`] of them.
 #[derive(Debug, Default)]
 pub struct Builder {
     users: Ids,
     items: Ids,
-    described: HashMap<String, Vec<u32>>,
+    described: HashMap<String, Description>,
     vocabulary: Vocabulary,
     train: Vec<Vec<Engagement>>,
     test: Vec<Vec<Engagement>>,
     trials: Vec<Trial>,
     rows: i64,
     untimed: bool,
+}
+
+/// An entry's attributes and text.
+#[derive(Debug)]
+struct Description {
+    attributes: Vec<u32>,
+    text: String,
 }
 
 #[derive(Debug, Default)]
@@ -133,8 +152,9 @@ impl Builder {
     /// Takes in what the catalogue says of an item; the last entry of an item counts. One that nobody engages with does
     /// not become an item by it.
     pub fn describe(&mut self, content: &Content) {
-        let numbers = self.vocabulary.numbers_of(content);
-        self.described.insert(content.content_id.as_str().to_owned(), numbers);
+        let attributes = self.vocabulary.numbers_of(content);
+        let described = Description { attributes, text: text_of(content) };
+        self.described.insert(content.content_id.as_str().to_owned(), described);
     }
 
     /// How many rows were taken in.
@@ -149,10 +169,9 @@ impl Builder {
 
     /// The data set of these rows.
     pub fn finish(self, name: impl Into<String>) -> Data {
-        let Self { users, items, mut described, mut train, mut test, mut trials, untimed, .. } =
-            self;
+        let Self { users, items, described, mut train, mut test, mut trials, untimed, .. } = self;
         let (items, place) = by_digest(items.ids);
-        let attributes = items.iter().map(|id| described.remove(id).unwrap_or_default()).collect();
+        let (attributes, texts) = by_row(described, &items);
         let mut repeated = 0;
         for user in train.iter_mut().chain(&mut test) {
             for engagement in &mut *user {
@@ -172,6 +191,7 @@ impl Builder {
             users,
             items,
             attributes,
+            texts,
             train,
             test,
             trials,
@@ -191,6 +211,25 @@ fn by_digest(ids: Vec<String>) -> (Vec<String>, Vec<u32>) {
         place[*old] = new as u32;
     }
     (sorted.into_iter().map(|(_, _, id)| id).collect(), place)
+}
+
+/// The attributes of every row, and the texts of all entries in the order of their ids.
+fn by_row(
+    described: HashMap<String, Description>,
+    items: &[String],
+) -> (Attributes, Vec<Described>) {
+    let rows: HashMap<&str, u32> = items.iter().map(String::as_str).zip(0..).collect();
+    let mut attributes = vec![Vec::new(); items.len()];
+    let mut texts = Vec::with_capacity(described.len());
+    for (id, entry) in described {
+        let row = rows.get(id.as_str()).copied();
+        if let Some(row) = row {
+            attributes[row as usize] = entry.attributes;
+        }
+        texts.push(Described { id, row, text: entry.text });
+    }
+    texts.sort_unstable_by(|a, b| a.id.cmp(&b.id));
+    (attributes.into_iter().collect(), texts)
 }
 
 /// Oldest first, each item at its first place; says how many rows went.

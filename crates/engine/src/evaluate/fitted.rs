@@ -11,8 +11,9 @@ use sona_numeric::sequence::{self, Transitions};
 use sona_numeric::{als, embedding, item_item};
 
 use super::data::{Data, Engagement};
+use super::measure::LIST;
 use super::split::{Case, Split};
-use super::{Error, Result};
+use super::{Error, Result, texts};
 use crate::candidates::{Candidates, Question};
 use crate::catalogue::View;
 use crate::history::Liked;
@@ -20,7 +21,7 @@ use crate::live::counts::Counts;
 use crate::live::moments::Circumstances;
 use crate::live::trending::{Trending, ViewerKey};
 use crate::live::users::Taste;
-use crate::options::Options;
+use crate::options::{ContentBased, Options};
 use crate::snapshot::Snapshot;
 use crate::snapshot::embedding::Embedding;
 use crate::vectors::Vectors;
@@ -30,11 +31,12 @@ pub(crate) struct Fitted {
     snapshot: Snapshot,
     counts: Counts,
     near: Near,
+    vectors: Vectors,
     /// In listing order.
     sources: Vec<Source>,
     sequence: sequence::Options,
     /// What each source took, in seconds.
-    pub(crate) seconds: BTreeMap<Source, f64>,
+    seconds: BTreeMap<Source, f64>,
     log: Vec<Entry>,
     timed: bool,
     options: Options,
@@ -57,50 +59,61 @@ impl Fitted {
         options: &Options,
         clock: &dyn Clock,
     ) -> Result<Self> {
-        let mut seconds = BTreeMap::new();
-        let mut timed = |source: Source, from: Timestamp| {
-            seconds.insert(source, clock.now().seconds_since(from));
-        };
-        let begun = clock.now();
-        let mut snapshot = Snapshot::without_factors(data.items.len());
-        if sources.contains(&Source::Collaborative) {
-            snapshot = factorise(&matrix(data, split)?, options)?;
-            timed(Source::Collaborative, begun);
-        }
-        let begun = clock.now();
-        if sources.contains(&Source::ItemItem) {
-            let near = item_item::fit(&matrix(data, split)?, &(&options.item_item).into())?;
-            snapshot = snapshot.with_item_item(Some(near));
-            timed(Source::ItemItem, begun);
-        }
-        let begun = clock.now();
-        if sources.contains(&Source::Embedding) {
-            snapshot = snapshot.with_embedding(Some(embed(data, split, options)?));
-            timed(Source::Embedding, begun);
-        }
-        let begun = clock.now();
+        let asked = |source: Source| sources.contains(&source);
+        let mut watch = Stopwatch { clock, seconds: BTreeMap::new() };
+        let snapshot = models(data, split, sources, options, &mut watch)?;
         let sequence: sequence::Options = (&options.sequence).into();
         let mut transitions = Transitions::new(data.items.len());
-        if sources.contains(&Source::Sequence) {
-            let rows: Vec<Vec<u32>> = split.fit.iter().map(|user| items(user)).collect();
-            transitions = Transitions::from_sequences(data.items.len(), &rows, &sequence);
-            timed(Source::Sequence, begun);
+        if asked(Source::Sequence) {
+            transitions = watch.time(Source::Sequence, || {
+                let rows: Vec<Vec<u32>> = split.fit.iter().map(|user| items(user)).collect();
+                Transitions::from_sequences(data.items.len(), &rows, &sequence)
+            });
         }
-        let begun = clock.now();
         let mut near = Near::new(attribute::Attributes::default(), (&options.attributes).into());
-        if sources.contains(&Source::Attributes) {
-            near = Near::new(data.attributes.clone(), (&options.attributes).into());
-            timed(Source::Attributes, begun);
+        if asked(Source::Attributes) {
+            near = watch.time(Source::Attributes, || {
+                Near::new(data.attributes.clone(), (&options.attributes).into())
+            });
         }
-        let begun = clock.now();
-        let counts = count(data, split, transitions, options)?;
-        timed(Source::Popular, begun);
-        let begun = clock.now();
-        let log = if data.timed { log(split) } else { Vec::new() };
-        timed(Source::Trending, begun);
-        let (timed, options) = (data.timed, options.clone());
-        let sources = Source::ALL.into_iter().filter(|source| sources.contains(source)).collect();
-        Ok(Self { snapshot, counts, near, sources, sequence, seconds, log, timed, options })
+        let counts = watch.time(Source::Popular, || count(data, split, transitions, options))?;
+        let mut vectors = Vectors::default();
+        if asked(Source::Content) && data.is_described() {
+            let viewers = counts.viewers.viewers();
+            vectors = watch.time(Source::Content, || {
+                texts::vectors(data, &snapshot, viewers, &options.encoder)
+            })?;
+        }
+        let log = watch.time(Source::Trending, || if data.timed { log(split) } else { Vec::new() });
+        let sources = Source::ALL.into_iter().filter(|source| asked(*source)).collect();
+        Ok(Self {
+            snapshot,
+            counts,
+            near,
+            vectors,
+            sources,
+            sequence,
+            seconds: watch.seconds,
+            log,
+            timed: data.timed,
+            options: options.clone(),
+        })
+    }
+
+    /// How long these sources took, in seconds, with what they are fitted on.
+    pub(crate) fn seconds_of(&self, sources: &[Source]) -> f64 {
+        let mut all = sources.to_vec();
+        if sources.contains(&Source::Content) && texts::is_learned(&self.options.encoder) {
+            all.push(Source::Collaborative);
+        }
+        all.sort_unstable();
+        all.dedup();
+        all.iter().filter_map(|source| self.seconds.get(source)).sum()
+    }
+
+    /// How many users have met an item in what the sources are fitted on.
+    pub(crate) fn viewers(&self, row: u32) -> u32 {
+        self.counts.viewers.of(row)
     }
 
     /// A view of the time line that goes forward only.
@@ -113,12 +126,13 @@ impl Fitted {
         }
     }
 
-    /// All sources of this case, and the rows they may bring. `timeline` must not have passed its moment.
+    /// All sources of this case, and the rows they may bring; content reads its options anew. `timeline` must not have
+    /// passed the case's moment.
     pub(crate) fn ask<R>(
         &self,
         case: &Case,
         timeline: &mut Timeline<'_>,
-        limit: usize,
+        content: &ContentBased,
         answer: impl FnOnce(&[Box<dyn Candidates + '_>], &RowSet) -> R,
     ) -> R {
         let allowed = self.allowed(case);
@@ -143,12 +157,12 @@ impl Fitted {
             view: &View::default(),
             context: &RequestContext::default(),
             timezone: &self.options.context.timezone,
-            vectors: &Vectors::default(),
-            content: &self.options.content,
+            vectors: &self.vectors,
+            content,
             now: case.at,
             allowed: &allowed,
             narrowed: true,
-            limit,
+            limit: LIST,
         };
         let sources: Vec<_> = self.sources.iter().map(|source| question.ask(*source)).collect();
         answer(&sources, &allowed)
@@ -196,6 +210,49 @@ impl Timeline<'_> {
     }
 }
 
+/// Says how long things take.
+struct Stopwatch<'c> {
+    clock: &'c dyn Clock,
+    seconds: BTreeMap<Source, f64>,
+}
+
+impl Stopwatch<'_> {
+    /// Does the work and notes its time as the source's.
+    fn time<R>(&mut self, source: Source, work: impl FnOnce() -> R) -> R {
+        let begun = self.clock.now();
+        let result = work();
+        self.seconds.insert(source, self.clock.now().seconds_since(begun));
+        result
+    }
+}
+
+/// What of a model `sources` need.
+fn models(
+    data: &Data,
+    split: &Split,
+    sources: &[Source],
+    options: &Options,
+    watch: &mut Stopwatch<'_>,
+) -> Result<Snapshot> {
+    let asked = |source: Source| sources.contains(&source);
+    let mut snapshot = Snapshot::without_factors(data.items.len());
+    // An encoder that is learned hears what users engage with.
+    let taught = asked(Source::Content) && texts::is_learned(&options.encoder);
+    if asked(Source::Collaborative) || taught {
+        snapshot =
+            watch.time(Source::Collaborative, || factorise(&matrix(data, split)?, options))?;
+    }
+    if asked(Source::ItemItem) {
+        let near = watch.time(Source::ItemItem, || near_items(data, split, options))?;
+        snapshot = snapshot.with_item_item(Some(near));
+    }
+    if asked(Source::Embedding) {
+        let embedding = watch.time(Source::Embedding, || embed(data, split, options))?;
+        snapshot = snapshot.with_embedding(Some(embedding));
+    }
+    Ok(snapshot)
+}
+
 fn items(user: &[Engagement]) -> Vec<u32> {
     user.iter().map(|engagement| engagement.item).collect()
 }
@@ -210,6 +267,10 @@ fn factorise(interactions: &Interactions, options: &Options) -> Result<Snapshot>
     let options = options.als.for_matrix(interactions);
     let model = als::fit(interactions, &options, &mut |_| ControlFlow::Continue(()))?;
     Ok(Snapshot::of_factors(1, model.items, &options))
+}
+
+fn near_items(data: &Data, split: &Split, options: &Options) -> Result<item_item::Model> {
+    Ok(item_item::fit(&matrix(data, split)?, &(&options.item_item).into())?)
 }
 
 fn embed(data: &Data, split: &Split, options: &Options) -> Result<Embedding> {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
 use sona_numeric::{bootstrap, metrics};
 
 /// Length of the lists that are made and may be written out.
@@ -20,6 +21,26 @@ pub const METRICS: [&str; 10] = [
     "recall@50",
     "mrr",
 ];
+
+/// Many lists in numbers.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Summary {
+    /// Means over users, by name of the metric.
+    pub metrics: BTreeMap<String, f64>,
+    /// 95 % bootstrap intervals of those means; empty without resamples.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub interval95: BTreeMap<String, [f64; 2]>,
+}
+
+/// Means over users, and their intervals from so many resamples; nothing at all without a user.
+pub(super) fn summarise(values: &[[f64; METRICS.len()]], resamples: usize, seed: u64) -> Summary {
+    if values.is_empty() {
+        return Summary::default();
+    }
+    let interval95 =
+        if resamples == 0 { BTreeMap::new() } else { intervals(values, resamples, seed) };
+    Summary { metrics: means(values), interval95 }
+}
 
 /// The values of [`METRICS`] for one list, best first, of distinct rows.
 pub(crate) fn measure(list: &[u32], targets: &[u32]) -> [f64; METRICS.len()] {
@@ -44,7 +65,7 @@ pub(crate) fn order_against_us(list: &mut [(u32, f32)], targets: &[u32]) {
 }
 
 /// Means over users.
-pub(crate) fn means(values: &[[f64; METRICS.len()]]) -> BTreeMap<String, f64> {
+fn means(values: &[[f64; METRICS.len()]]) -> BTreeMap<String, f64> {
     let mean = |at: usize| {
         // Starting from 0: an empty sum of floats is -0.
         let sum = values.iter().fold(0.0, |sum, row| sum + row[at]);
@@ -54,7 +75,7 @@ pub(crate) fn means(values: &[[f64; METRICS.len()]]) -> BTreeMap<String, f64> {
 }
 
 /// 95 % intervals of the means by resampling users.
-pub(crate) fn intervals(
+fn intervals(
     values: &[[f64; METRICS.len()]],
     resamples: usize,
     seed: u64,

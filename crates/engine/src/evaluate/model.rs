@@ -12,13 +12,13 @@ use crate::candidates::Candidates;
 use crate::fuse::Ensemble;
 use crate::options::Fusion;
 
-/// Sources that a data set of pairs can say something about; neither the circumstances of a request
-/// nor the texts of titles are in one.
-const SOURCES: [Source; 7] = [
+/// Sources that a data set can say something about; the circumstances of a request are in none.
+const SOURCES: [Source; 8] = [
     Source::Popular,
     Source::Trending,
     Source::Sequence,
     Source::Attributes,
+    Source::Content,
     Source::Embedding,
     Source::Collaborative,
     Source::ItemItem,
@@ -36,9 +36,11 @@ pub enum Model {
 }
 
 impl Model {
-    /// The models `data` allows: every source it can feed, and all of them fused.
-    pub fn of(data: &Data) -> Vec<Self> {
-        let all = SOURCES.into_iter().map(Self::Alone).chain([Self::Fused]);
+    /// The models `data` allows: every source it can feed, and all of them fused. Content is among them only where it has a
+    /// weight: encoding a catalogue may take longer than everything else.
+    pub fn of(data: &Data, fusion: &Fusion) -> Vec<Self> {
+        let wanted = |s: &Source| *s != Source::Content || fusion.weight(Source::Content) > 0.0;
+        let all = SOURCES.into_iter().filter(wanted).map(Self::Alone).chain([Self::Fused]);
         all.filter(|model| model.is_possible(data)).collect()
     }
 
@@ -53,7 +55,7 @@ impl Model {
             Self::Alone(Source::Trending) if !data.is_timed() => {
                 Some(format!("{self} needs times, and the data has none"))
             }
-            Self::Alone(Source::Attributes) if !data.is_described() => {
+            Self::Alone(Source::Attributes | Source::Content) if !data.is_described() => {
                 Some(format!("{self} needs a catalogue, and the data has none"))
             }
             Self::Alone(_) | Self::Fused | Self::FusedWithout(_) => None,

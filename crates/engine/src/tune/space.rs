@@ -16,6 +16,8 @@ pub enum Subject {
     Attributes,
     /// The embedding source, at the configured width.
     Embedding,
+    /// The content source, with vectors that stay.
+    Content,
     /// The trending source.
     Trending,
     /// The weights of the fusion.
@@ -24,11 +26,12 @@ pub enum Subject {
 
 impl Subject {
     /// Everything that can be tuned.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Collaborative,
         Self::Sequence,
         Self::Attributes,
         Self::Embedding,
+        Self::Content,
         Self::Trending,
         Self::Fused,
     ];
@@ -40,6 +43,7 @@ impl Subject {
             Self::Sequence => "sequence",
             Self::Attributes => "attributes",
             Self::Embedding => "embedding",
+            Self::Content => "content",
             Self::Trending => "trending",
             Self::Fused => "fused",
         }
@@ -52,6 +56,7 @@ impl Subject {
             Self::Sequence => SEQUENCE,
             Self::Attributes => ATTRIBUTES,
             Self::Embedding => EMBEDDING,
+            Self::Content => CONTENT,
             Self::Trending => TRENDING,
             Self::Fused => FUSED,
         }
@@ -233,6 +238,17 @@ const EMBEDDING: &[Parameter] = &[
     parameter!("embedding.history_decay", Range::Linear(0.3, 1.0), embedding.history_decay as f32),
 ];
 
+const CONTENT: &[Parameter] = &[
+    parameter!(
+        "content.similarity_threshold",
+        Range::Linear(0.0, 0.95),
+        content.similarity_threshold as f32
+    ),
+    parameter!("content.monthly_decay", Range::Linear(0.3, 1.0), content.monthly_decay as f32),
+    parameter!("content.seeds", Range::Count(1.0, 50.0), content.seeds as usize),
+    parameter!("content.neighbours", Range::Count(5.0, 300.0), content.neighbours as usize),
+];
+
 const TRENDING: &[Parameter] = &[
     parameter!("trending.window_days", Range::Log(1.0, 90.0), trending.window_days as f64),
     parameter!("trending.half_life_days", Range::Log(0.5, 90.0), trending.half_life_days as f64),
@@ -244,6 +260,7 @@ const FUSED: &[Parameter] = &[
     parameter!("fusion.sequence", Range::Linear(0.0, 1.0), fusion.sequence as f32),
     parameter!("fusion.attributes", Range::Linear(0.0, 1.0), fusion.attributes as f32),
     parameter!("fusion.embedding", Range::Linear(0.0, 1.0), fusion.embedding as f32),
+    parameter!("fusion.content", Range::Linear(0.0, 1.0), fusion.content as f32),
     parameter!("fusion.trending", Range::Linear(0.0, 1.0), fusion.trending as f32),
     parameter!("fusion.popular", Range::Linear(0.0, 1.0), fusion.popular as f32),
 ];

@@ -12,8 +12,8 @@ use tokio::sync::Notify;
 use super::{TextDigest, Vectors};
 use crate::Engine;
 use crate::catalogue::View;
-use crate::encoder::{Ready, text_of};
-use crate::error::{Error, Result};
+use crate::encoder::{Ready, encode_each, text_of};
+use crate::error::Result;
 
 /// Vectors read from the store at once.
 const PAGE: usize = 1000;
@@ -225,8 +225,9 @@ impl Engine {
         ready: &Arc<Ready>,
         texts: Vec<Input>,
     ) -> Result<Vec<Option<Vec<f32>>>> {
-        let (worker, strings) = (ready.clone(), texts.iter().map(|t| t.text.clone()).collect());
-        let work = move || encode_each(&worker, strings);
+        let worker = ready.clone();
+        let strings: Vec<_> = texts.iter().map(|text| text.text.clone()).collect();
+        let work = move || encode_each(worker.encoder(), &strings);
         let vectors = tokio::task::spawn_blocking(work).await.expect("encoding does not panic")?;
         let embeddings: Vec<_> = texts
             .into_iter()
@@ -247,20 +248,4 @@ impl Engine {
 /// Whether a stored vector is of this entry and of this text.
 pub(super) fn is_of(embedding: &Embedding, text: &Input) -> bool {
     embedding.entity.id() == text.id.as_str() && embedding.source_digest == text.digest
-}
-
-/// All at once, or one by one if there is one without a vector among them.
-fn encode_each(ready: &Ready, texts: Vec<String>) -> Result<Vec<Option<Vec<f32>>>> {
-    match ready.encode(&texts) {
-        Ok(vectors) => Ok(vectors.into_iter().map(Some).collect()),
-        Err(Error::Encoder(sona_encoder::Error::NoVector { .. })) if texts.len() > 1 => {
-            let one = |text: String| encode_each(ready, vec![text]);
-            Ok(texts.into_iter().map(one).collect::<Result<Vec<_>>>()?.concat())
-        }
-        Err(Error::Encoder(sona_encoder::Error::NoVector { text, problem })) => {
-            tracing::warn!(text, problem, "a title has no vector");
-            Ok(vec![None])
-        }
-        Err(error) => Err(error),
-    }
 }

@@ -34,7 +34,7 @@ fn split(protocol: Protocol) -> SplitOptions {
 fn options(data: &Data, protocol: Protocol) -> Options {
     Options {
         split: split(protocol),
-        models: Model::of(data),
+        models: Model::of(data, &sona_engine::Options::default().fusion),
         resamples: 100,
         keep_lists: true,
         engine: sona_engine::Options::default(),
@@ -55,10 +55,10 @@ fn what_follows_is_found_and_what_is_popular_is_not() {
     let report = &evaluation.report;
     assert_eq!((report.users, report.split.targets), (90, 90));
     let of = |name: &str| report.models.iter().find(|model| model.name == name).unwrap();
-    assert_eq!(of("sequence").metrics["hr@5"], 1.0);
-    assert_eq!(of("sequence").interval95["hr@5"], [1.0, 1.0]);
-    assert!(of("popular").metrics["hr@5"] < 0.6, "{:?}", of("popular").metrics);
-    assert!(of("fused").metrics["ndcg@10"] > of("popular").metrics["ndcg@10"]);
+    assert_eq!(of("sequence").summary.metrics["hr@5"], 1.0);
+    assert_eq!(of("sequence").summary.interval95["hr@5"], [1.0, 1.0]);
+    assert!(of("popular").summary.metrics["hr@5"] < 0.6, "{:?}", of("popular").summary.metrics);
+    assert!(of("fused").summary.metrics["ndcg@10"] > of("popular").summary.metrics["ndcg@10"]);
     assert!(report.models.iter().all(|model| model.name != "trending"), "there are no times");
     let seen = seen.into_inner().unwrap();
     assert_eq!(seen.first(), Some(&Progress::Fitting));
@@ -82,7 +82,7 @@ fn lists_hold_nothing_the_user_had_and_give_the_reported_numbers() {
             let place = list.items.iter().position(|(item, _)| *item == target(&list.user));
             hits += f64::from(place.is_some_and(|place| place < 10));
         }
-        assert_eq!(model.metrics["hr@10"], hits / lists.len() as f64, "{}", model.name);
+        assert_eq!(model.summary.metrics["hr@10"], hits / lists.len() as f64, "{}", model.name);
     }
 }
 
@@ -142,7 +142,7 @@ fn given_negatives_are_the_only_rivals() {
     let evaluation = evaluate(&data, &options, &clock(), &|_| {}).unwrap();
     let popular = &evaluation.lists[0][0].items;
     assert_eq!(popular.len(), 1, "c is no rival, x and y have no viewers: {popular:?}");
-    assert_eq!(evaluation.report.models[0].metrics["hr@5"], 1.0);
+    assert_eq!(evaluation.report.models[0].summary.metrics["hr@5"], 1.0);
 }
 
 #[test]
@@ -192,7 +192,7 @@ fn what_items_are_and_what_an_embedding_makes_of_it() {
     let evaluation = run();
     assert_eq!(evaluation.report.split.items, ITEMS, "what nobody engages with is no item");
     for model in &evaluation.report.models {
-        assert!(model.metrics["hr@5"] > 0.9, "{}: {:?}", model.name, model.metrics);
+        assert!(model.summary.metrics["hr@5"] > 0.9, "{}: {:?}", model.name, model.summary.metrics);
     }
     // Scores are relative to the best allowed one.
     let firsts = evaluation.lists[1].iter().map(|list| list.items[0].1);
@@ -207,6 +207,109 @@ fn what_items_are_and_what_an_embedding_makes_of_it() {
         assert!(best(&trials).unwrap().metric > 0.3, "{subject}: {trials:?}");
         assert!(to_toml(subject, &trials[0]).starts_with(&format!("[{subject}]\n")));
     }
+}
+
+#[test]
+fn what_texts_say_is_learned_from_the_data_or_read_with_the_configured_encoder() {
+    let data = described_ring();
+    let mut options = options(&data, Protocol::LastItem);
+    assert!(options.models.iter().all(|model| model.to_string() != "content"), "it has no weight");
+    options.models = ["content", "fused", "fused-content"].map(|name| name.parse().unwrap()).into();
+    options.engine.fusion.content = 0.2;
+    let run = |options: &Options| evaluate(&data, options, &clock(), &|_| {}).unwrap();
+    let evaluation = run(&options);
+    let content = &evaluation.report.models[0];
+    assert!(content.summary.metrics["hr@10"] > 0.5, "{:?}", content.summary.metrics);
+    assert_ne!(evaluation.lists[1], evaluation.lists[2], "it takes part in the fused list");
+    assert_eq!(run(&options).lists, evaluation.lists);
+
+    // An encoder that was learned from other texts, as a file: other vectors, other lists.
+    let folder = tempfile::tempdir().expect("a folder");
+    let texts: Vec<_> = (0..ITEMS).map(|item| format!("{item}")).collect();
+    let learning = sona_encoder::learn::Options::default();
+    let learned = sona_encoder::learn::learn(&texts, None, &learning).expect("learned");
+    let write = |name: &str, bytes: &[u8]| {
+        let path = folder.path().join(name);
+        fs_err::write(&path, bytes).expect("writable");
+        path.display().to_string()
+    };
+    options.engine.encoder.model = write("model.onnx", &learned.model);
+    options.engine.encoder.tokenizer = write("tokenizer.json", &learned.tokenizer);
+    assert_ne!(run(&options).lists[0], evaluation.lists[0]);
+
+    let split = split(Protocol::LastItem);
+    let (subject, engine) = (Subject::Content, options.engine.clone());
+    let search = Search { subject, split, trials: 3, budget_seconds: f64::INFINITY, engine };
+    let trials = tune(&data, &search, Vec::new(), &clock(), &mut |_| {}).unwrap();
+    assert!(to_toml(subject, &trials[0]).starts_with("[content]\nsimilarity_threshold = "));
+    assert!(trials.iter().any(|trial| trial.metric != trials[0].metric), "{trials:?}");
+
+    options.engine.encoder.model = "no-such.onnx".to_owned();
+    let error = evaluate(&data, &options, &clock(), &|_| {}).unwrap_err();
+    assert!(error.to_string().contains("no-such.onnx"), "{error}");
+}
+
+#[test]
+fn without_a_catalogue_content_says_nothing() {
+    let data = ring(false);
+    let mut options = options(&data, Protocol::LastItem);
+    options.engine.fusion.content = 0.2;
+    options.models = vec!["fused".parse().unwrap()];
+    let with = evaluate(&data, &options, &clock(), &|_| {}).unwrap();
+    options.models = vec!["fused-content".parse().unwrap()];
+    assert_eq!(evaluate(&data, &options, &clock(), &|_| {}).unwrap().lists, with.lists);
+    options.models = vec!["content".parse().unwrap()];
+    let error = evaluate(&data, &options, &clock(), &|_| {}).unwrap_err();
+    assert_eq!(error.to_string(), "content needs a catalogue, and the data has none");
+}
+
+#[test]
+fn where_little_is_known_is_measured_apart() {
+    let mut builder = Builder::default();
+    let mut add = |user: &str, items: &[&str]| {
+        for item in items {
+            builder.add(Part::Train, Row { user, item, weight: 0.5, at: None });
+        }
+    };
+    for user in 0..20 {
+        add(&format!("u{user}"), &["a", "b", "c", "d", "e", "f", "g", "h"]);
+    }
+    add("brief", &["a", "b", "c"]);
+    add("odd", &["a", "b", "c", "d", "e", "f", "nobody's", "mine"]);
+    let data = builder.finish("little");
+    let mut options = options(&data, Protocol::LastItem);
+    options.models = vec!["popular".parse().unwrap()];
+    let report = evaluate(&data, &options, &clock(), &|_| {}).unwrap().report;
+    let slices = &report.models[0].slices;
+
+    let brief = &slices.cold_users;
+    assert_eq!((report.users, brief.users, brief.targets), (22, 1, 1));
+    // Had "a" and "b"; "c" to "f" have been met by everybody else, who lack "h".
+    assert_eq!(brief.summary.metrics["hr@5"], 1.0);
+    assert_eq!(brief.summary.interval95["hr@5"], [1.0, 1.0]);
+
+    // "h" is everybody's last item and "mine" one user's: neither is in what is fitted on.
+    let cold = &slices.cold_items;
+    assert_eq!((cold.users, cold.targets, cold.summary.metrics["hr@20"]), (21, 21, 0.0));
+    let json = serde_json::to_value(&report).unwrap();
+    assert_eq!(json["models"][0]["slices"]["cold_items"]["metrics"]["hr@20"], 0.0);
+
+    // Of several targets only those that few have met count.
+    let mut builder = Builder::default();
+    for user in 0..5 {
+        let user = &format!("u{user}");
+        builder.add(Part::Train, Row { user, item: "a", weight: 0.5, at: None });
+    }
+    builder.add(Part::Train, Row { user: "v", item: "b", weight: 0.5, at: None });
+    for item in ["a", "new"] {
+        builder.add(Part::Test, Row { user: "v", item, weight: 0.5, at: None });
+    }
+    let data = builder.finish("given");
+    options.split.protocol = Protocol::FullRanking;
+    let report = evaluate(&data, &options, &clock(), &|_| {}).unwrap().report;
+    let (all, cold) = (&report.models[0].summary, &report.models[0].slices.cold_items);
+    assert_eq!((all.metrics["recall@10"], cold.summary.metrics["recall@10"]), (0.5, 0.0));
+    assert_eq!((cold.users, cold.targets), (1, 1));
 }
 
 #[test]
