@@ -49,6 +49,8 @@ pub(crate) struct Config {
     pub(crate) als: options::Als,
     /// The content source.
     pub(crate) content: options::ContentBased,
+    /// The graph source.
+    pub(crate) graph: options::Graph,
     /// Text to vectors.
     pub(crate) encoder: options::TextEncoder,
     /// Training jobs.
@@ -160,6 +162,7 @@ impl Config {
             context: self.context.clone(),
             als: self.als.clone(),
             content: self.content.clone(),
+            graph: self.graph.clone(),
             encoder: self.encoder.clone(),
             training: self.training.clone(),
             live: self.live.clone(),

@@ -30,11 +30,13 @@ pub enum Source {
     Context,
     /// Titles whose texts are like those of the user's titles.
     Content,
+    /// Titles that share people, genres, themes or viewers with the user's titles.
+    Graph,
 }
 
 impl Source {
     /// All sources, in listing order.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Collaborative,
         Self::ItemItem,
         Self::Sequence,
@@ -44,6 +46,7 @@ impl Source {
         Self::Popular,
         Self::Context,
         Self::Content,
+        Self::Graph,
     ];
 
     /// The wire name.
@@ -58,6 +61,7 @@ impl Source {
             Self::Popular => "popular",
             Self::Context => "context",
             Self::Content => "content",
+            Self::Graph => "graph",
         }
     }
 }
@@ -85,6 +89,8 @@ pub enum RecommendationType {
     Context,
     /// Only the content source has it.
     Content,
+    /// Only the graph source has it.
+    Graph,
     /// Several sources have it.
     Hybrid,
 }
@@ -102,6 +108,7 @@ impl RecommendationType {
             Self::Popular => Source::Popular.as_str(),
             Self::Context => Source::Context.as_str(),
             Self::Content => Source::Content.as_str(),
+            Self::Graph => Source::Graph.as_str(),
             Self::Hybrid => "hybrid",
         }
     }
@@ -119,6 +126,7 @@ impl From<Source> for RecommendationType {
             Source::Popular => Self::Popular,
             Source::Context => Self::Context,
             Source::Content => Self::Content,
+            Source::Graph => Self::Graph,
         }
     }
 }

@@ -5,6 +5,7 @@ pub(crate) mod collaborative;
 pub(crate) mod content;
 pub(crate) mod context;
 pub(crate) mod embedding;
+mod graph;
 pub(crate) mod item_item;
 pub(crate) mod popular;
 pub(crate) mod sequence;
@@ -14,6 +15,7 @@ pub(crate) mod trending;
 use sona_domain::{RequestContext, Source, Timestamp, Zone};
 use sona_numeric::attribute::Near;
 use sona_numeric::rows::RowSet;
+use sona_numeric::walk::Walk;
 
 use crate::catalogue::View;
 use crate::live::counts::Counts;
@@ -39,6 +41,8 @@ pub(crate) struct Question<'q> {
     pub(crate) near: &'q Near,
     /// The model's embedding.
     pub(crate) embedding: Option<&'q Placed>,
+    /// The walk over the model's graph from the user's latest titles.
+    pub(crate) walk: Option<&'q Walk<'q>>,
     pub(crate) trending: &'q crate::live::trending::Trending,
     pub(crate) taste: &'q Taste,
     /// The user's latest titles as the sequence source weighs them.
@@ -74,6 +78,7 @@ impl<'q> Question<'q> {
             Source::Popular => Box::new(Popular::new(counts)),
             Source::Context => Box::new(Context::new(self)),
             Source::Content => Box::new(content::Content::new(self)),
+            Source::Graph => Box::new(graph::ask(self)),
         }
     }
 

@@ -8,13 +8,17 @@ use sona_domain::{ContentId, Cursor, EventRules, UserId};
 use sona_numeric::Attributes;
 use sona_numeric::interactions::Interactions;
 use sona_numeric::sequence::{self, Transitions};
+use sona_numeric::walk;
 use sona_store::Store;
 
 use crate::attributes::Vocabulary;
 use crate::catalogue::Catalogue;
 use crate::error::{Error, Result};
 use crate::history::History;
+use crate::live::counts::viewer_key;
+use crate::live::trending::ViewerKey;
 use crate::log::PAGE;
+use crate::snapshot::graph::Graph;
 
 /// Users with fewer engaged titles are never judged on.
 const MIN_HELD_OUT_HISTORY: usize = 5;
@@ -33,6 +37,7 @@ pub(crate) struct Dataset {
 }
 
 struct UserData {
+    viewer: ViewerKey,
     engaged: Vec<(u32, f32)>,
     sequence: Vec<u32>,
     may_be_held_out: bool,
@@ -96,7 +101,12 @@ impl Dataset {
                 engaged.sort_unstable_by_key(|(row, _)| *row);
                 let sequence =
                     history.sequence().into_iter().map(|row| place[row as usize]).collect();
-                UserData { engaged, sequence, may_be_held_out: may_be_held_out(&id) }
+                UserData {
+                    viewer: viewer_key(&id),
+                    engaged,
+                    sequence,
+                    may_be_held_out: may_be_held_out(&id),
+                }
             })
             .collect();
         Self { items: by_id.into_iter().map(|(id, _)| id).collect(), users, through }
@@ -145,6 +155,21 @@ impl Dataset {
         };
         let attributes = self.items.iter().map(of).collect();
         (vocabulary.names().iter().map(ToString::to_string).collect(), attributes)
+    }
+
+    /// The graph of the catalogue's titles, on its rows.
+    pub(crate) fn graph(&self, catalogue: &Catalogue, options: walk::Options) -> Graph {
+        let rows = catalogue.rows_of(&self.items);
+        let (view, mut vocabulary) = (catalogue.latest(), Vocabulary::default());
+        let of =
+            |row| view.get(row).map_or_else(Vec::new, |content| vocabulary.numbers_of(content));
+        let items = catalogue.len();
+        let attributes: Attributes = (0..items as u32).map(of).collect();
+        let watched = self.users.iter().map(|user| {
+            let engaged = user.engaged.iter().map(|(row, weight)| (rows[*row as usize], *weight));
+            (user.viewer, engaged.collect())
+        });
+        Graph::new(items, &attributes, vocabulary.names(), watched, options)
     }
 
     /// Transitions and viewers of the whole log, held-out titles included.

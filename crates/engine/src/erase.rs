@@ -3,6 +3,7 @@
 //! The rows and the memory go in the log task's turn, between two commits: events of the user that were sent before
 //! are written by then and go with the others, events sent later begin a new history.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -48,6 +49,8 @@ impl Engine {
         erasure.removed.counted_titles = share.counted.len() as u64;
         erasure.removed.trending_titles = counts.forget(&share, viewer_key(user));
         drop(counts);
+        let viewer = HashSet::from([viewer_key(user)]);
+        self.snapshot.load().graph().inspect(|graph| graph.forget(&viewer));
         // Our own removal is taken note of; were it met in the list, it would hit what the user does next.
         let seen = self.removals_seen.load(Ordering::Acquire);
         if rows.sequence == Some(seen + 1) {

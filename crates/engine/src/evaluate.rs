@@ -243,8 +243,9 @@ pub(crate) fn rank(
             .iter()
             .map(|case| {
                 let cold = slices::cold_targets(case, fitted);
+                let fusion = options.engine.fusion.for_user(case.history.len(), false);
                 fitted.ask(case, &mut timeline, &options.engine.content, |sources, allowed| {
-                    let list = |model: &Model| model.list(sources, allowed, &options.engine.fusion);
+                    let list = |model: &Model| model.list(sources, allowed, &fusion);
                     let lists = options.models.iter().map(list).collect();
                     judge(lists, case, &cold, options.keep_lists)
                 })

@@ -163,6 +163,7 @@ impl Engine {
     pub(crate) async fn forget_viewers(&self, keys: &HashSet<ViewerKey>) {
         self.users.forget_where(|id| keys.contains(&crate::live::counts::viewer_key(id))).await;
         self.counts_mut().trending.forget(keys);
+        self.snapshot.load().graph().inspect(|graph| graph.forget(keys));
     }
 
     fn fresh_event_id(&self) -> EventId {

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 use sona_domain::{EventRules, Source, Zone};
-use sona_numeric::{Interactions, als, attribute, embedding, item_item, sequence};
+use sona_numeric::{Interactions, als, attribute, embedding, item_item, sequence, walk};
 
 /// The engine's options.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -28,6 +28,8 @@ pub struct Options {
     pub als: Als,
     /// The content source.
     pub content: ContentBased,
+    /// The graph source.
+    pub graph: Graph,
     /// Text to vectors.
     pub encoder: TextEncoder,
     /// Training jobs.
@@ -54,7 +56,7 @@ macro_rules! mirrors {
     };
 }
 
-/// After so many events what a user said they like is half as loud.
+/// Of so many titles what a user said they like is half as loud.
 const NEW: f32 = 5.0;
 
 /// How much louder than other circumstances it is before the first.
@@ -66,6 +68,8 @@ const LOUDER: f32 = 9.0;
 pub struct Fusion {
     /// Candidates each source may bring.
     pub candidates_per_source: usize,
+    /// Of how many of a user's titles the sources that follow from them have half their weight.
+    pub newcomer_titles: f32,
     /// Weight of the collaborative source; weights are scaled to sum to 1 over the sources present.
     pub collaborative: f32,
     /// Weight of the item-item source; at 0 it is not trained.
@@ -84,12 +88,15 @@ pub struct Fusion {
     pub context: f32,
     /// Weight of the content source.
     pub content: f32,
+    /// Weight of the graph source; at 0 no graph is built.
+    pub graph: f32,
 }
 
 impl Default for Fusion {
     fn default() -> Self {
         Self {
             candidates_per_source: 100,
+            newcomer_titles: 4.0,
             collaborative: 0.20,
             item_item: 0.0,
             sequence: 0.50,
@@ -99,16 +106,30 @@ impl Default for Fusion {
             popular: 0.02,
             context: 0.10,
             content: 0.0,
+            graph: 0.0,
         }
     }
 }
 
 impl Fusion {
-    /// The weights for a user of whom `events` are known and who said which genres they like: that speaks loudest
-    /// before the first event and fades as there is more to go by.
-    pub(crate) fn for_newcomer(&self, events: u64) -> Self {
-        let novelty = NEW / (NEW + events as f32);
-        Self { context: self.context * (1.0 + LOUDER * novelty), ..self.clone() }
+    /// The weights for a user of whom `titles` are known: what follows from their titles weighs less the fewer there are.
+    /// What they `said` they like speaks loudest before the first and fades.
+    pub(crate) fn for_user(&self, titles: usize, said: bool) -> Self {
+        let titles = titles as f32;
+        // Of nothing nothing follows, whatever it weighs.
+        let known = if titles > 0.0 { titles / (titles + self.newcomer_titles) } else { 1.0 };
+        let louder = if said { LOUDER * NEW / (NEW + titles) } else { 0.0 };
+        Self {
+            collaborative: self.collaborative * known,
+            item_item: self.item_item * known,
+            sequence: self.sequence * known,
+            attributes: self.attributes * known,
+            embedding: self.embedding * known,
+            content: self.content * known,
+            graph: self.graph * known,
+            context: self.context * (1.0 + louder),
+            ..self.clone()
+        }
     }
 
     /// The configured weight of one source.
@@ -123,6 +144,7 @@ impl Fusion {
             Source::Popular => self.popular,
             Source::Context => self.context,
             Source::Content => self.content,
+            Source::Graph => self.graph,
         }
     }
 }
@@ -329,6 +351,22 @@ impl Default for ContentBased {
         }
     }
 }
+
+/// The graph source; see [`walk::Options`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Graph {
+    /// How strongly what many titles have in common is held back.
+    pub hub_exponent: f32,
+    /// Of each kind of thing at most so many of a title's are walked through.
+    pub fan_in: usize,
+    /// From each at most so many titles are reached.
+    pub fan_out: usize,
+    /// Edges a request walks from things to titles.
+    pub budget: usize,
+}
+
+mirrors! { Graph of walk::Options: hub_exponent, fan_in, fan_out, budget }
 
 /// ALS; see [`als::Options`] for the objective.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use sona_domain::{RequestContext, Source};
+use sona_numeric::walk::Walk;
 
 use crate::candidates::{content, context};
 use crate::catalogue::View;
@@ -13,6 +14,7 @@ use crate::live::shortlist::Shortlist;
 use crate::live::users::Taste;
 use crate::snapshot::Snapshot;
 use crate::snapshot::embedding::Placed;
+use crate::snapshot::graph::{Kind, Now};
 use crate::vectors::Vectors;
 
 /// Most titles of the history named as evidence.
@@ -30,6 +32,8 @@ pub(crate) struct Reasons<'a> {
     pub(crate) counts: &'a Counts,
     pub(crate) alike: &'a Alike,
     pub(crate) embedding: Option<&'a Placed>,
+    /// The model's graph, and the walk over it from the user's latest titles.
+    pub(crate) walk: Option<(&'a Now<'a>, &'a Walk<'a>)>,
     pub(crate) snapshot: &'a Snapshot,
     pub(crate) taste: &'a Taste,
     pub(crate) vectors: &'a Vectors,
@@ -50,6 +54,11 @@ impl Reasons<'_> {
         {
             return (sentence, vec![row]);
         }
+        if strongest == Some(Source::Graph)
+            && let Some((sentence, row)) = self.connects(item.row)
+        {
+            return (sentence, vec![row]);
+        }
         let evidence = self.evidence(item);
         let sentence = match strongest {
             Some(
@@ -63,7 +72,7 @@ impl Reasons<'_> {
                 "People with a taste like yours engaged with it".to_owned()
             }
             Some(Source::Sequence) => "Often watched after titles like your latest".to_owned(),
-            Some(Source::Attributes) => "Like your latest titles".to_owned(),
+            Some(Source::Attributes | Source::Graph) => "Like your latest titles".to_owned(),
             Some(Source::Trending) => {
                 let viewers = self.counts.trending.viewers(item.row);
                 let days = self.window_days;
@@ -87,6 +96,20 @@ impl Reasons<'_> {
         let title = &self.view.get(like)?.title;
         let words = listed(&self.alike.shared(like, row))?;
         Some((format!("Shares {words} with {title}"), like))
+    }
+
+    /// The strongest way from the user's titles to the item, and the title it begins at.
+    fn connects(&self, row: u32) -> Option<(String, u32)> {
+        let (graph, walk) = self.walk?;
+        let way = graph.way(walk.paths(row).first()?)?;
+        let (name, title) = (way.name, &self.view.get(way.seed)?.title);
+        let sentence = match way.kind {
+            Kind::Genre | Kind::Theme => format!("Shares {name} with {title}"),
+            Kind::Actor => format!("With {name}, like {title}"),
+            Kind::Director => format!("Directed by {name}, like {title}"),
+            Kind::Viewer => format!("Watched by people who watched {title}"),
+        };
+        Some((sentence, way.seed))
     }
 
     /// The titles of the history that speak most for the item, by a source that brought it.

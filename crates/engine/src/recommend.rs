@@ -1,7 +1,5 @@
 //! What should this user see next: gate, candidates, fusion, a second look at the gate, reasons.
 
-use std::borrow::Cow;
-
 use sona_domain::{
     ContentId, Recommendation, RecommendationType, Recommendations, Source, Timestamp, UserId,
 };
@@ -14,9 +12,9 @@ use crate::error::Result;
 use crate::fuse::{Ensemble, Fused};
 use crate::gate;
 use crate::live::users::User;
-use crate::options::Fusion;
 use crate::reasons::Reasons;
 use crate::snapshot::embedding::Embedding;
+use crate::snapshot::graph::Graph;
 
 pub use sona_domain::RequestContext;
 
@@ -64,6 +62,8 @@ impl Engine {
 
         let vectors = self.vectors();
         let placed = snapshot.embedding().map(Embedding::placed);
+        let graph = snapshot.graph().map(Graph::now);
+        let walk = graph.as_ref().map(|graph| graph.walk(&taste.recent));
         let alike = self.attributes.alike();
         let counts = self.counts();
         let latest = sequence.source_weights(&taste.recent, &counts.viewers);
@@ -72,6 +72,7 @@ impl Engine {
             counts: &counts,
             near: &alike.near,
             embedding: placed.as_deref(),
+            walk: walk.as_ref(),
             trending: &counts.trending,
             taste: &taste,
             latest: &latest,
@@ -85,13 +86,15 @@ impl Engine {
             narrowed: !excluded.is_empty(),
             limit: self.options.fusion.candidates_per_source.max(limit + SPARE),
         };
-        let fusion = self.fusion(request, user);
+        let said = !request.context.genres.is_empty();
+        let fusion = self.options.fusion.for_user(taste.engaged.len(), said);
         let ensemble = Ensemble::ask(&question, &fusion, limit + SPARE);
         let reasons = Reasons {
             view: &view,
             counts: &counts,
             alike: &alike,
             embedding: placed.as_deref(),
+            walk: graph.as_ref().zip(walk.as_ref()),
             snapshot: &snapshot,
             taste: &taste,
             vectors: &vectors,
@@ -100,15 +103,9 @@ impl Engine {
             window_days: self.options.trending.window_days,
             context: &request.context,
         };
-        let mut list = ensemble.list(limit + SPARE);
-        let seen = (&*view, Some((user, &*taste)));
-        gate::recheck(self, seen, self.clock.now(), &mut list, |(row, _)| *row);
-        let items = list.into_iter().take(limit).map(|item| ensemble.explain(item));
-        let mut recommendations = Vec::with_capacity(limit);
-        recommendations.extend(items.filter_map(|item| present(item, &view, &reasons)));
         Recommendations {
             user_id: request.user_id.clone(),
-            recommendations,
+            recommendations: self.present(&ensemble, &reasons, (user, limit)),
             sources: ensemble.statuses(),
             interaction_count: user.state().interaction_count,
             model_version: snapshot.version(),
@@ -118,13 +115,20 @@ impl Engine {
 }
 
 impl Engine {
-    /// What the sources weigh for this request.
-    fn fusion(&self, request: &RecommendRequest, user: &User) -> Cow<'_, Fusion> {
-        let fusion = &self.options.fusion;
-        if request.context.genres.is_empty() {
-            return Cow::Borrowed(fusion);
-        }
-        Cow::Owned(fusion.for_newcomer(user.state().interaction_count))
+    /// The best of the ensemble that may still be shown, with their reasons.
+    fn present(
+        &self,
+        ensemble: &Ensemble<'_>,
+        reasons: &Reasons<'_>,
+        (user, limit): (&User, usize),
+    ) -> Vec<Recommendation> {
+        let mut list = ensemble.list(limit + SPARE);
+        let seen = (reasons.view, Some((user, reasons.taste)));
+        gate::recheck(self, seen, self.clock.now(), &mut list, |(row, _)| *row);
+        let items = list.into_iter().take(limit).map(|item| ensemble.explain(item));
+        let mut recommendations = Vec::with_capacity(limit);
+        recommendations.extend(items.filter_map(|item| present(item, reasons.view, reasons)));
+        recommendations
     }
 }
 

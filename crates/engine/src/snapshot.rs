@@ -11,8 +11,10 @@ use crate::artifact::Artifact;
 use crate::catalogue::{Catalogue, View};
 
 pub(crate) mod embedding;
+pub(crate) mod graph;
 
 use embedding::Embedding;
+use graph::Graph;
 
 /// What one model version brings to a request. Without a model every answer about taste is empty.
 pub(crate) struct Snapshot {
@@ -26,6 +28,7 @@ struct Served {
     projection: Projection,
     item_item: Option<item_item::Model>,
     embedding: Option<Embedding>,
+    graph: Option<Graph>,
 }
 
 impl Snapshot {
@@ -68,7 +71,15 @@ impl Snapshot {
     fn of_projection(version: i64, items: Matrix, projection: Projection) -> Self {
         let norms = (0..items.rows()).map(|r| matrix::dot(items.row(r), items.row(r)).sqrt());
         let norms = norms.collect();
-        let served = Served { version, items, norms, projection, item_item: None, embedding: None };
+        let served = Served {
+            version,
+            items,
+            norms,
+            projection,
+            item_item: None,
+            embedding: None,
+            graph: None,
+        };
         Self { model: Some(served) }
     }
 
@@ -86,6 +97,19 @@ impl Snapshot {
             model.embedding = embedding;
         }
         self
+    }
+
+    /// The same with a graph.
+    pub(crate) fn with_graph(mut self, graph: Option<Graph>) -> Self {
+        if let Some(model) = &mut self.model {
+            model.graph = graph;
+        }
+        self
+    }
+
+    /// The graph of what titles are and who watched them.
+    pub(crate) fn graph(&self) -> Option<&Graph> {
+        self.model.as_ref()?.graph.as_ref()
     }
 
     /// The model's embedding.

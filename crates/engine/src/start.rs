@@ -65,11 +65,18 @@ impl Engine {
     /// Reads and checks a model's file and aligns it to the catalogue.
     pub(crate) async fn prepare(self: &Arc<Self>, model: &ModelVersion) -> Result<Prepared> {
         let artifact = self.read_artifact(model).await?;
+        let graphed = self.options.fusion.graph > 0.0;
+        let log = if graphed {
+            Some(Dataset::read(&*self.store, &self.options.events).await?)
+        } else {
+            None
+        };
         let engine = self.clone();
         let version = model.version;
         let work = move || {
             engine.condition().trained_through = artifact.through;
-            let snapshot = Snapshot::new(version, &artifact, &engine.catalogue);
+            let graph = log.map(|log| log.graph(&engine.catalogue, (&engine.options.graph).into()));
+            let snapshot = Snapshot::new(version, &artifact, &engine.catalogue).with_graph(graph);
             let counts = engine.align(&artifact);
             Prepared { snapshot, counts, through: artifact.through }
         };

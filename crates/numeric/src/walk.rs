@@ -39,7 +39,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { hub_exponent: 0.5, fan_in: 100, fan_out: 1000, budget: 200_000 }
+        Self { hub_exponent: 0.5, fan_in: 100, fan_out: 1000, budget: 20_000 }
     }
 }
 
@@ -89,45 +89,28 @@ impl Graph {
         self.layers.iter().map(|(_, layer)| layer.edges()).sum()
     }
 
-    /// Every title's score for these `(row, weight)` seeds, into `scores`; seeds score too. Weights that are not
-    /// above 0 and rows the graph does not have say nothing.
-    pub fn score(&self, seeds: &[(u32, f32)], options: &Options, scores: &mut Vec<f32>) {
-        scores.clear();
-        scores.resize(self.items, 0.0);
+    /// The walk from these `(row, weight)` seeds as far as the hubs. Weights that are not above 0 and rows the graph does
+    /// not have say nothing.
+    pub fn walk(&self, seeds: &[(u32, f32)], options: &Options) -> Walk<'_> {
         let seeds = self.shares(seeds);
-        let mut left = 0;
+        let (mut reaches, mut left) = (Vec::with_capacity(self.layers.len()), 0);
         for (weight, layer) in &self.layers {
-            left += part(*weight, options);
-            for reached in layer.reach(&seeds, options, left).hubs {
-                left -= reached.fan_out;
-                for (item, strength) in layer.titles(&reached) {
-                    scores[item as usize] += weight * reached.activation * strength;
-                }
-            }
-        }
-    }
-
-    /// The ways from the seeds to `target`, each with what it adds to the target's [`Graph::score`]; strongest
-    /// first.
-    pub fn paths(&self, seeds: &[(u32, f32)], target: u32, options: &Options) -> Vec<Path> {
-        let seeds = self.shares(seeds);
-        let mut paths = Vec::new();
-        let mut left = 0;
-        for (at, (weight, layer)) in self.layers.iter().enumerate() {
             left += part(*weight, options);
             let reach = layer.reach(&seeds, options, left);
             left -= reach.hubs.iter().map(|reached| reached.fan_out).sum::<usize>();
-            for (reached, strength) in layer.towards(target, &reach) {
-                paths.extend(reach.steps_to(reached).iter().map(|step| Path {
-                    seed: step.seed,
-                    layer: at,
-                    hub: reached.hub,
-                    weight: weight * step.weight * strength,
-                }));
-            }
+            reaches.push(reach);
         }
-        paths.sort_by(|a, b| b.weight.total_cmp(&a.weight));
-        paths
+        Walk { graph: self, reaches }
+    }
+
+    /// The same without the edges of one hub of a layer.
+    #[must_use]
+    pub fn without(&self, layer: usize, hub: u32) -> Self {
+        let mut graph = self.clone();
+        if let Some((_, layer)) = graph.layers.get_mut(layer) {
+            layer.forget(hub);
+        }
+        graph
     }
 
     /// Known seeds, each once, with weights that sum to 1.
@@ -147,6 +130,46 @@ impl Graph {
             *weight = (f64::from(*weight) / sum) as f32;
         }
         known
+    }
+}
+
+/// Where seeds lead, to be asked about titles.
+pub struct Walk<'g> {
+    graph: &'g Graph,
+    /// By layer.
+    reaches: Vec<layer::Reach>,
+}
+
+impl Walk<'_> {
+    /// Every title's score, into `scores`; seeds score too.
+    pub fn score(&self, scores: &mut Vec<f32>) {
+        scores.clear();
+        scores.resize(self.graph.items, 0.0);
+        for ((weight, layer), reach) in self.graph.layers.iter().zip(&self.reaches) {
+            for reached in &reach.hubs {
+                for (item, strength) in layer.titles(reached) {
+                    scores[item as usize] += weight * reached.activation * strength;
+                }
+            }
+        }
+    }
+
+    /// The ways from the seeds to `target`, each with what it adds to the target's [`Walk::score`]; strongest first.
+    pub fn paths(&self, target: u32) -> Vec<Path> {
+        let mut paths = Vec::new();
+        let layers = self.graph.layers.iter().zip(&self.reaches).enumerate();
+        for (at, ((weight, layer), reach)) in layers {
+            for (reached, strength) in layer.towards(target, reach) {
+                paths.extend(reach.steps_to(reached).iter().map(|step| Path {
+                    seed: step.seed,
+                    layer: at,
+                    hub: reached.hub,
+                    weight: weight * step.weight * strength,
+                }));
+            }
+        }
+        paths.sort_by(|a, b| b.weight.total_cmp(&a.weight));
+        paths
     }
 }
 

@@ -38,6 +38,7 @@ fn server_and_live(config: &Config, found: &mut Vec<String>) {
 fn sources(config: &Config, found: &mut Vec<String>) {
     let fusion = &config.fusion;
     within(found, "fusion.candidates_per_source", fusion.candidates_per_source, 1..=10_000);
+    within(found, "fusion.newcomer_titles", fusion.newcomer_titles, 0.0..=LARGE);
     within(found, "fusion.collaborative", fusion.collaborative, 0.0..=LARGE);
     within(found, "fusion.item_item", fusion.item_item, 0.0..=LARGE);
     within(found, "fusion.sequence", fusion.sequence, 0.0..=LARGE);
@@ -47,6 +48,12 @@ fn sources(config: &Config, found: &mut Vec<String>) {
     within(found, "fusion.popular", fusion.popular, 0.0..=LARGE);
     within(found, "fusion.context", fusion.context, 0.0..=LARGE);
     within(found, "fusion.content", fusion.content, 0.0..=LARGE);
+    within(found, "fusion.graph", fusion.graph, 0.0..=LARGE);
+    let graph = &config.graph;
+    within(found, "graph.hub_exponent", graph.hub_exponent, 0.0..=10.0);
+    within(found, "graph.fan_in", graph.fan_in, 1..=100_000);
+    within(found, "graph.fan_out", graph.fan_out, 1..=1_000_000);
+    within(found, "graph.budget", graph.budget, 1..=100_000_000);
     let content = &config.content;
     within(found, "content.similarity_threshold", content.similarity_threshold, -1.0..=1.0);
     within(found, "content.monthly_decay", content.monthly_decay, 0.0..=1.0);

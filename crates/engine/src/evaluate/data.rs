@@ -1,6 +1,7 @@
 //! Who engaged with what, read from anywhere: dense rows, each user's items oldest first and each once.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 use sona_domain::{Content, Timestamp};
@@ -42,6 +43,8 @@ pub struct Data {
     pub(crate) items: Vec<String>,
     /// What is said of each item; no attribute at all if the data has no catalogue.
     pub(crate) attributes: Attributes,
+    /// What the attributes are called, kind first.
+    pub(crate) attribute_names: Vec<Arc<str>>,
     /// The catalogue's texts in the order of their ids, also of entries that nobody engages with.
     pub(crate) texts: Vec<Described>,
     /// Per user, oldest first.
@@ -169,7 +172,17 @@ impl Builder {
 
     /// The data set of these rows.
     pub fn finish(self, name: impl Into<String>) -> Data {
-        let Self { users, items, described, mut train, mut test, mut trials, untimed, .. } = self;
+        let Self {
+            users,
+            items,
+            described,
+            vocabulary,
+            mut train,
+            mut test,
+            mut trials,
+            untimed,
+            ..
+        } = self;
         let (items, place) = by_digest(items.ids);
         let (attributes, texts) = by_row(described, &items);
         let mut repeated = 0;
@@ -191,6 +204,7 @@ impl Builder {
             users,
             items,
             attributes,
+            attribute_names: vocabulary.names().to_vec(),
             texts,
             train,
             test,

@@ -24,6 +24,7 @@ use crate::live::users::Taste;
 use crate::options::{ContentBased, Options};
 use crate::snapshot::Snapshot;
 use crate::snapshot::embedding::Embedding;
+use crate::snapshot::graph::Graph;
 use crate::vectors::Vectors;
 
 /// Fitted sources.
@@ -146,11 +147,14 @@ impl Fitted {
             timeline.advance(case.at);
         }
         let placed = self.snapshot.embedding().map(Embedding::placed);
+        let graph = self.snapshot.graph().map(Graph::now);
+        let walk = graph.as_ref().map(|graph| graph.walk(&taste.recent));
         let question = Question {
             snapshot: &self.snapshot,
             counts: &self.counts,
             near: &self.near,
             embedding: placed.as_deref(),
+            walk: walk.as_ref(),
             trending: &timeline.trending,
             taste: &taste,
             latest: &latest,
@@ -250,6 +254,10 @@ fn models(
         let embedding = watch.time(Source::Embedding, || embed(data, split, options))?;
         snapshot = snapshot.with_embedding(Some(embedding));
     }
+    if asked(Source::Graph) {
+        let graph = watch.time(Source::Graph, || graph(data, split, options));
+        snapshot = snapshot.with_graph(Some(graph));
+    }
     Ok(snapshot)
 }
 
@@ -267,6 +275,14 @@ fn factorise(interactions: &Interactions, options: &Options) -> Result<Snapshot>
     let options = options.als.for_matrix(interactions);
     let model = als::fit(interactions, &options, &mut |_| ControlFlow::Continue(()))?;
     Ok(Snapshot::of_factors(1, model.items, &options))
+}
+
+fn graph(data: &Data, split: &Split, options: &Options) -> Graph {
+    let watched = split.fit.iter().enumerate().map(|(user, titles)| {
+        (user as ViewerKey, titles.iter().map(|e| (e.item, e.weight)).collect())
+    });
+    let (attributes, names) = (&data.attributes, &data.attribute_names);
+    Graph::new(data.items.len(), attributes, names, watched, (&options.graph).into())
 }
 
 fn near_items(data: &Data, split: &Split, options: &Options) -> Result<item_item::Model> {

@@ -13,7 +13,7 @@ use crate::fuse::Ensemble;
 use crate::options::Fusion;
 
 /// Sources that a data set can say something about; the circumstances of a request are in none.
-const SOURCES: [Source; 8] = [
+const SOURCES: [Source; 9] = [
     Source::Popular,
     Source::Trending,
     Source::Sequence,
@@ -22,6 +22,7 @@ const SOURCES: [Source; 8] = [
     Source::Embedding,
     Source::Collaborative,
     Source::ItemItem,
+    Source::Graph,
 ];
 
 /// One model of a report.
@@ -140,6 +141,6 @@ mod tests {
         for name in ["popular", "collaborative", "item-item", "fused", "fused-item-item"] {
             assert_eq!(name.parse::<Model>().unwrap().to_string(), name);
         }
-        assert!("als".parse::<Model>().unwrap_err().contains("collaborative, item-item, fused,"));
+        assert!("als".parse::<Model>().unwrap_err().contains("item-item, graph, fused,"));
     }
 }

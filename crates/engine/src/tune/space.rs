@@ -261,6 +261,7 @@ const FUSED: &[Parameter] = &[
     parameter!("fusion.attributes", Range::Linear(0.0, 1.0), fusion.attributes as f32),
     parameter!("fusion.embedding", Range::Linear(0.0, 1.0), fusion.embedding as f32),
     parameter!("fusion.content", Range::Linear(0.0, 1.0), fusion.content as f32),
+    parameter!("fusion.graph", Range::Linear(0.0, 1.0), fusion.graph as f32),
     parameter!("fusion.trending", Range::Linear(0.0, 1.0), fusion.trending as f32),
     parameter!("fusion.popular", Range::Linear(0.0, 1.0), fusion.popular as f32),
 ];

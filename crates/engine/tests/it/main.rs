@@ -10,6 +10,7 @@ mod evaluate;
 mod events;
 mod follow;
 mod gate;
+mod graph;
 mod learning;
 mod lists;
 mod training;

@@ -121,6 +121,12 @@ impl Layer {
         self.of_hubs.targets.len()
     }
 
+    /// Takes out the edges of one hub.
+    pub(super) fn forget(&mut self, hub: u32) {
+        self.of_items.retain(|_, target| target != hub);
+        self.of_hubs.retain(|row, _| row != hub);
+    }
+
     /// The hubs that seeds of these shares lead to; their fan-outs sum to at most `budget`.
     pub(super) fn reach(&self, seeds: &[(u32, f32)], options: &Options, budget: usize) -> Reach {
         let mut steps = Vec::with_capacity(seeds.len() * options.fan_in.min(64));
@@ -221,6 +227,19 @@ impl Adjacency {
         let targets = edges.iter().map(|(.., target)| *target).collect();
         let weaknesses = edges.iter().map(|(_, weakness, _)| *weakness).collect();
         Self { starts, targets, weaknesses }
+    }
+
+    /// Keeps the edges of which `keeps` says so, by row and target.
+    fn retain(&mut self, keeps: impl Fn(u32, u32) -> bool) {
+        let mut kept = Self { starts: vec![0], ..Self::default() };
+        for row in 0..self.rows() as u32 {
+            for at in self.range(row).filter(|at| keeps(row, self.targets[*at])) {
+                kept.targets.push(self.targets[at]);
+                kept.weaknesses.push(self.weaknesses[at]);
+            }
+            kept.starts.push(kept.targets.len() as u64);
+        }
+        *self = kept;
     }
 
     fn rows(&self) -> usize {

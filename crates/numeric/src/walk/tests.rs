@@ -28,7 +28,7 @@ fn graph(items: usize, layers: &[Plain]) -> Graph {
 
 fn scores(graph: &Graph, seeds: &[(u32, f32)], options: &Options) -> Vec<f32> {
     let mut scores = vec![7.0; 3];
-    graph.score(seeds, options, &mut scores);
+    graph.walk(seeds, options).score(&mut scores);
     scores
 }
 
@@ -127,7 +127,7 @@ proptest! {
     ) {
         let graph = graph(ITEMS as usize, &layers);
         for (target, score) in scores(&graph, &seeds, &options).into_iter().enumerate() {
-            let paths = graph.paths(&seeds, target as u32, &options);
+            let paths = graph.walk(&seeds, &options).paths(target as u32);
             prop_assert!(paths.is_sorted_by(|a, b| a.weight >= b.weight));
             let sum: f32 = paths.iter().map(|path| path.weight).sum();
             prop_assert!((sum - score).abs() < 1e-5, "{sum} is not {score}");
@@ -266,4 +266,24 @@ fn edges_that_make_no_graph_are_refused() {
         "edge of strength 0.5 between title 0 and hub 0: it is given twice",
     );
     assert_eq!(Layer::new(2, 2, &[fine]).map(|layer| layer.edges()), Ok(1));
+}
+
+#[test]
+fn a_hub_that_is_taken_out_leads_nowhere() {
+    let layers = [
+        Plain { weight: 1.0, hubs: 2, edges: vec![edge(0, 0, 1.0), edge(1, 0, 1.0)] },
+        Plain {
+            weight: 1.0,
+            hubs: 2,
+            edges: vec![edge(0, 1, 1.0), edge(2, 1, 0.5), edge(0, 0, 1.0)],
+        },
+    ];
+    let whole = graph(3, &layers);
+    let (seeds, options) = ([(0, 1.0)], Options::default());
+    assert!(scores(&whole, &seeds, &options)[2] > 0.0);
+    let without = whole.without(1, 1);
+    assert_eq!(without.edges(), whole.edges() - 2);
+    let scores = scores(&without, &seeds, &options);
+    assert!(scores[1] > 0.0 && scores[2] == 0.0, "{scores:?}");
+    assert!(without.walk(&seeds, &options).paths(2).is_empty());
 }
