@@ -6,11 +6,13 @@
 //! is encoded and stored.
 
 mod follow;
+mod imported;
 mod job;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use sona_domain::Timestamp;
 use sona_numeric::matrix::{Matrix, dot};
 use sona_numeric::rows::RowSet;
 use sona_numeric::select;
@@ -18,6 +20,7 @@ use sona_numeric::select;
 pub use job::EMBEDDINGS_NAME;
 
 pub(crate) use follow::{Follower, follow};
+pub(crate) use imported::imported;
 
 /// SHA-256 of the text a vector was made from.
 pub(crate) type TextDigest = [u8; 32];
@@ -29,6 +32,8 @@ type Near = Arc<[(u32, f32)]>;
 #[derive(Debug)]
 pub(crate) struct Vectors {
     encoder: String,
+    /// When the set was complete, as it was when it was read.
+    completed_at: Option<Timestamp>,
     /// Zeros where a row has none.
     rows: Matrix,
     present: RowSet,
@@ -48,6 +53,7 @@ impl Vectors {
     pub(crate) fn new(encoder: String, width: usize) -> Self {
         Self {
             encoder,
+            completed_at: None,
             rows: Matrix::zeros(0, width.max(1)),
             present: RowSet::default(),
             made_from: HashMap::new(),
