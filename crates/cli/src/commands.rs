@@ -5,6 +5,7 @@ pub(crate) mod doctor;
 pub(crate) mod evaluate;
 pub(crate) mod export;
 pub(crate) mod import;
+pub(crate) mod import_vectors;
 pub(crate) mod keys;
 pub(crate) mod migrate;
 pub(crate) mod recommend;

@@ -178,6 +178,13 @@ impl Config {
                 "encoder.model and encoder.tokenizer belong together: set both or none".to_owned(),
             );
         }
+        if !self.encoder.vectors.is_empty() {
+            let name = sona_domain::embedding::imported(&self.encoder.vectors);
+            problems.extend(name.err().map(|problem| format!("encoder.vectors: {problem}")));
+            if !self.encoder.model.is_empty() {
+                problems.push("encoder.vectors and encoder.model exclude each other".to_owned());
+            }
+        }
         if let Err(ConfigError(problem)) = self.engine_options() {
             problems.push(problem);
         }

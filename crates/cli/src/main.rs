@@ -14,8 +14,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    demo as demo_command, doctor, evaluate, export, import, keys, migrate, recommend, serve,
-    similar, token, train, tune, users,
+    demo as demo_command, doctor, evaluate, export, import, import_vectors, keys, migrate,
+    recommend, serve, similar, token, train, tune, users,
 };
 use crate::output::Exit;
 
@@ -57,6 +57,8 @@ enum Command {
     Serve(serve::Args),
     /// Import a catalogue and events from a file or a folder.
     Import(import::Args),
+    /// Import vectors of titles that were made elsewhere.
+    ImportVectors(import_vectors::Args),
     /// Write the catalogue and the event log as files.
     Export(export::Args),
     /// Train a model on the event log and make it the current one.
@@ -100,6 +102,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Demo(args) => demo_command::run(config, &args).await,
         Command::Serve(args) => serve::run(config, &args).await,
         Command::Import(args) => import::run(config, &args).await,
+        Command::ImportVectors(args) => import_vectors::run(config, &args).await,
         Command::Export(args) => export::run(config, &args).await,
         Command::Train(args) => train::run(&config, &args).await,
         Command::Recommend(args) => recommend::run(&config, &args).await,

@@ -14,13 +14,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwapOption;
 use sha2::{Digest, Sha256};
-use sona_domain::ModelVersion;
+use sona_domain::{ModelVersion, embedding};
 use sona_encoder::Encoder;
 
 use crate::Engine;
 use crate::artifact::{checksum, hex};
 use crate::error::{Error, Result};
 use crate::options;
+use crate::vectors::Vectors;
 
 pub(crate) use each::encode_each;
 pub(crate) use learn::{chosen, learn_encoder};
@@ -39,6 +40,8 @@ pub enum EncoderKind {
     Configured,
     /// It is learned from the catalogue.
     Learned,
+    /// There is none: vectors made elsewhere are imported.
+    Imported,
 }
 
 /// Which encoder it is.
@@ -46,7 +49,8 @@ pub enum EncoderKind {
 pub struct EncoderInfo {
     /// Where it comes from.
     pub kind: EncoderKind,
-    /// Another encoder has another name: `learned-3`, or a configured model's file name and the beginning of its digest.
+    /// Another encoder has another name: `learned-3`, a configured model's file name and the beginning of its digest, or
+    /// `imported:NAME`.
     pub name: String,
     /// Length of its vectors.
     pub width: usize,
@@ -95,6 +99,8 @@ impl Ready {
 pub(crate) struct Encoders {
     options: options::TextEncoder,
     current: ArcSwapOption<Ready>,
+    /// The set of imported vectors that is used in an encoder's place.
+    imported: Option<String>,
     /// Held by whoever loads a learned one.
     loading: tokio::sync::Mutex<()>,
     condition: Mutex<Condition>,
@@ -110,7 +116,10 @@ impl Encoders {
     /// Opens the configured encoder, if one is.
     pub(crate) async fn open(options: &options::TextEncoder) -> Result<Self> {
         let ready = open_configured(options).await?;
+        let imported = Some(&options.vectors).filter(|name| !name.is_empty());
+        let imported = imported.map(|name| embedding::imported(name)).transpose();
         Ok(Self {
+            imported: imported.map_err(Error::Set)?,
             options: options.clone(),
             current: ArcSwapOption::from(ready.map(Arc::new)),
             loading: tokio::sync::Mutex::default(),
@@ -133,8 +142,19 @@ impl Encoders {
         self.current.load_full()
     }
 
+    /// The name of the imported set that is in use in an encoder's place.
+    pub(crate) fn imported(&self) -> Option<&str> {
+        self.imported.as_deref()
+    }
+
+    /// The imported set as an encoder, once its vectors are in memory.
+    pub(crate) fn imported_as(&self, vectors: &Vectors) -> Option<EncoderInfo> {
+        let name = self.imported.as_ref().filter(|name| *name == vectors.encoder())?.clone();
+        Some(EncoderInfo { kind: EncoderKind::Imported, name, width: vectors.width() })
+    }
+
     fn is_configured(&self) -> bool {
-        !self.options.model.is_empty()
+        !self.options.model.is_empty() || self.imported.is_some()
     }
 
     fn version(&self) -> Option<i64> {
@@ -168,6 +188,7 @@ impl Engine {
     pub(crate) async fn ready_encoder(&self) -> Result<Arc<Ready>> {
         match self.encoders.ready() {
             Some(ready) => Ok(ready),
+            None if self.encoders.imported().is_some() => Err(Error::Imported),
             None => self.load_encoder().await?.ok_or(Error::NoEncoder),
         }
     }
@@ -176,6 +197,9 @@ impl Engine {
     pub(crate) async fn encoder_name(&self) -> Result<Option<String>> {
         if let Some(info) = self.encoders.info() {
             return Ok(Some(info.name));
+        }
+        if let Some(name) = self.encoders.imported() {
+            return Ok(Some(name.to_owned()));
         }
         let current = self.store.current_model(ENCODER_NAME).await?;
         Ok(current.map(|model| learned_name(model.version)))

@@ -35,6 +35,20 @@ pub enum Error {
     /// No text encoder is there: none is configured and none is learned yet.
     #[error("there is no text encoder yet: configure one, or learn one with `sona train encoder`")]
     NoEncoder,
+    /// The vectors in use are imported: there is no encoder, and none may be learned.
+    #[error("the vectors in use are imported (encoder.vectors): nothing encodes texts")]
+    Imported,
+    /// A set of vectors cannot have this name.
+    #[error("encoder.vectors: {0}")]
+    Set(String),
+    /// Vectors of one set have different widths.
+    #[error("expected vectors of {expected} numbers as the set has, found one of {found}")]
+    Width {
+        /// The set's.
+        expected: usize,
+        /// The vector's.
+        found: usize,
+    },
     /// The text encoder cannot be opened, or has no vector for a text.
     #[error(transparent)]
     Encoder(#[from] sona_encoder::Error),
@@ -77,6 +91,9 @@ impl Error {
             | Self::Training(_)
             | Self::ItemItem(_)
             | Self::NoEncoder
+            | Self::Imported
+            | Self::Set(_)
+            | Self::Width { .. }
             | Self::Encoder(_)
             | Self::Learning(_)
             | Self::Embedding(_)

@@ -9,6 +9,7 @@
 mod batches;
 mod fingerprint;
 mod rows;
+mod vectors;
 
 use std::io;
 use std::path::PathBuf;
@@ -24,6 +25,7 @@ use batches::{Batch, Known, Reading};
 use fingerprint::Fingerprint;
 
 pub use rows::{Named, attributed, event};
+pub use vectors::{ImportedVectors, VectorOptions};
 
 /// Batches that may wait for the database.
 const WAITING: usize = 1;
@@ -174,7 +176,7 @@ impl Importer {
         Ok(Reading {
             dataset,
             files: fingerprint.files.clone(),
-            known: self.known_content(options).await?,
+            known: self.known_content(options.create_content).await?,
             rules: self.rules.clone(),
             clock: self.clock.clone(),
             event_type: options.event_type.clone(),
@@ -183,8 +185,8 @@ impl Importer {
     }
 
     /// The ids the catalogue has.
-    async fn known_content(&self, options: &ImportOptions) -> Result<Known, ImportError> {
-        let mut known = Known::new(options.create_content);
+    async fn known_content(&self, create: bool) -> Result<Known, ImportError> {
+        let mut known = Known::new(create);
         let Some(store) = &self.store else { return Ok(known) };
         let mut revision = Revision::default();
         loop {

@@ -228,7 +228,7 @@ impl Engine {
             transitions: self.counts().transitions.len(),
             follow_error: condition.follow_error.clone(),
             model_error: condition.model_error.clone(),
-            encoder: self.encoders.info(),
+            encoder: self.encoders.info().or_else(|| self.encoders.imported_as(&vectors)),
             encoder_error: self.encoders.error(),
             vectors: vectors.len(),
             vectors_of: Some(vectors.encoder().to_owned()).filter(|name| !name.is_empty()),

@@ -428,6 +428,8 @@ pub struct TextEncoder {
     pub model: String,
     /// The `tokenizer.json` that belongs to it.
     pub tokenizer: String,
+    /// The name of an imported set of vectors, which is then in use: nothing encodes texts. Excludes `model`.
+    pub vectors: String,
     /// Texts encoded together.
     pub batch: usize,
     /// At most so many titles' texts are learned from.
@@ -436,7 +438,8 @@ pub struct TextEncoder {
 
 impl Default for TextEncoder {
     fn default() -> Self {
-        Self { model: String::new(), tokenizer: String::new(), batch: 32, learn_texts: 50_000 }
+        let (model, tokenizer, vectors) = Default::default();
+        Self { model, tokenizer, vectors, batch: 32, learn_texts: 50_000 }
     }
 }
 

@@ -7,17 +7,20 @@
 //! counts at once.
 
 mod follow;
+mod imported;
 mod job;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use sona_domain::Timestamp;
 use sona_numeric::index::{Index, MAX_WIDTH};
 use sona_numeric::rows::RowSet;
 
 pub use job::EMBEDDINGS_NAME;
 
 pub(crate) use follow::{Follower, follow};
+pub(crate) use imported::imported;
 
 /// SHA-256 of the text a vector was made from.
 pub(crate) type TextDigest = [u8; 32];
@@ -29,6 +32,8 @@ type Near = Arc<[(u32, f32)]>;
 #[derive(Debug)]
 pub(crate) struct Vectors {
     encoder: String,
+    /// When the set was complete, as it was when it was read.
+    completed_at: Option<Timestamp>,
     index: Index,
     made_from: HashMap<u32, TextDigest>,
     /// What was found near titles; emptied whenever a vector comes or goes.
@@ -46,6 +51,7 @@ impl Vectors {
     pub(crate) fn new(encoder: String, width: usize) -> Self {
         Self {
             encoder,
+            completed_at: None,
             index: Index::new(width.clamp(1, MAX_WIDTH)),
             made_from: HashMap::new(),
             near: Mutex::default(),

@@ -14,6 +14,8 @@
 //! | [`rejects`] | the file of bad rows |
 //! | [`mod@write`] | what is written |
 //!
+//! [`vectors()`] reads files of vectors, which are no data set: JSON lines, Parquet or safetensors.
+//!
 //! Whether a file is compressed (gzip, Zstandard) is seen from its first bytes, never from its name.
 
 mod attributes;
@@ -29,6 +31,7 @@ mod separated;
 mod sequences;
 mod source;
 mod time;
+mod vectors;
 
 pub mod field;
 pub mod options;
@@ -45,3 +48,4 @@ pub use recognise::{Dataset, recognise};
 pub use rejects::Rejects;
 pub use row::{EventRow, ItemAttributes, Rejected, Row};
 pub use source::{Contents, Rows, Source, Split};
+pub use vectors::{CONTENT_ID, VECTOR, VectorRow, vectors};

@@ -27,18 +27,9 @@ pub(crate) struct ParquetRows {
 
 impl ParquetRows {
     pub(crate) fn new(path: &Path, binding: Binding) -> Result<Self, Error> {
-        let reader = open(path)?;
-        let schema = reader.metadata().file_metadata().schema();
         let wanted =
             |name: &str| binding.columns.iter().any(|c| c.field.is_some() && c.name == name);
-        let fields = schema.get_fields().iter().filter(|field| wanted(field.name()));
-        let projection = Type::group_type_builder(schema.name())
-            .with_fields(fields.cloned().collect())
-            .build()
-            .map_err(|error| unreadable(path, &error))?;
-        let rows = RowIter::from_file_into(Box::new(reader))
-            .project(Some(projection))
-            .map_err(|error| unreadable(path, &error))?;
+        let rows = projected(path, wanted)?;
         Ok(Self { rows, binding, number: 0, last: None })
     }
 
@@ -78,6 +69,23 @@ impl Reader for ParquetRows {
     }
 }
 
+/// The rows of a file with those of its columns that are wanted.
+pub(crate) fn projected(
+    path: &Path,
+    wanted: impl Fn(&str) -> bool,
+) -> Result<RowIter<'static>, Error> {
+    let reader = open(path)?;
+    let schema = reader.metadata().file_metadata().schema();
+    let fields = schema.get_fields().iter().filter(|field| wanted(field.name()));
+    let projection = Type::group_type_builder(schema.name())
+        .with_fields(fields.cloned().collect())
+        .build()
+        .map_err(|error| unreadable(path, &error))?;
+    RowIter::from_file_into(Box::new(reader))
+        .project(Some(projection))
+        .map_err(|error| unreadable(path, &error))
+}
+
 /// The names of the top-level columns.
 pub(crate) fn column_names(path: &Path) -> Result<Vec<String>, Error> {
     let reader = open(path)?;
@@ -95,7 +103,7 @@ fn unreadable(path: &Path, error: &parquet::errors::ParquetError) -> Error {
 }
 
 /// A value as a cell of text has it; `None` for null and for kinds no field is made of.
-fn cell(value: &Value) -> Option<Cow<'_, str>> {
+pub(crate) fn cell(value: &Value) -> Option<Cow<'_, str>> {
     Some(match value {
         Value::Str(text) => Cow::Borrowed(text),
         Value::Bytes(bytes) => Cow::Owned(std::str::from_utf8(bytes.data()).ok()?.to_owned()),

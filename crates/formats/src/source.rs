@@ -109,7 +109,7 @@ impl Source {
             Shape::Sequences => Box::new(Sequences::new(open(&self.path)?)),
             Shape::AttributeMap => Box::new(AttributeMap::new(open(&self.path)?)),
         };
-        Ok(Rows { reader, over: false })
+        Ok(Rows::new(reader))
     }
 
     /// The events of the file, in its order; nothing if it holds something else.
@@ -146,20 +146,30 @@ impl Source {
 }
 
 /// The rows of a file, one after the other.
-pub struct Rows {
-    reader: Box<dyn Reader>,
+pub struct Rows<R = Row> {
+    reader: Box<dyn Reader<R>>,
     over: bool,
+}
+
+impl<R> Rows<R> {
+    pub(crate) fn new(reader: Box<dyn Reader<R>>) -> Self {
+        Self { reader, over: false }
+    }
+
+    pub(crate) fn reject_with(&self, problem: Problem) -> Rejected {
+        self.reader.reject(problem)
+    }
 }
 
 impl Rows {
     /// The row read last, refused by the caller for a reason of its own.
     pub fn reject(&self, field: Field, reason: impl Into<String>) -> Rejected {
-        self.reader.reject(Problem { column: Some(field.to_string()), reason: reason.into() })
+        self.reject_with(Problem { column: Some(field.to_string()), reason: reason.into() })
     }
 }
 
-impl Iterator for Rows {
-    type Item = Result<Row, Rejected>;
+impl<R> Iterator for Rows<R> {
+    type Item = Result<R, Rejected>;
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.over {
@@ -181,9 +191,9 @@ impl Iterator for Rows {
 }
 
 /// What reading on brought.
-pub(crate) enum Step {
+pub(crate) enum Step<R = Row> {
     /// A row.
-    Row(Row),
+    Row(R),
     /// A row that cannot be taken; there may be more.
     Rejected(Rejected),
     /// The file cannot be read any further.
@@ -193,16 +203,16 @@ pub(crate) enum Step {
 }
 
 /// Whoever reads one shape of file.
-pub(crate) trait Reader: Send {
+pub(crate) trait Reader<R = Row>: Send {
     /// Reads on.
-    fn read(&mut self) -> Step;
+    fn read(&mut self) -> Step<R>;
 
     /// The row read last, refused.
     fn reject(&self, problem: Problem) -> Rejected;
 }
 
 /// A file that cannot be read any further, from `line` on.
-pub(crate) fn broken(line: u64, error: &dyn fmt::Display) -> Step {
+pub(crate) fn broken<R>(line: u64, error: &dyn fmt::Display) -> Step<R> {
     let reason =
         format!("the file cannot be read from here on, it is damaged or incomplete: {error}");
     Step::Broken(Problem::row(reason).at(line, b""))

@@ -234,6 +234,7 @@ impl From<sona_engine::Error> for ApiError {
         use sona_engine::Error;
         match error.root() {
             Error::UnknownContent(_) => Self::new(Code::UnknownContent, error.to_string()),
+            Error::Width { .. } => Self::invalid_at("/embeddings", error.to_string()),
             Error::ContentExists(_) => Self::new(Code::ContentExists, error.to_string()),
             Error::Busy => Code::Busy.into(),
             Error::Closed => Code::ShuttingDown.into(),
@@ -246,6 +247,8 @@ impl From<sona_engine::Error> for ApiError {
             | Error::Training(_)
             | Error::ItemItem(_)
             | Error::NoEncoder
+            | Error::Imported
+            | Error::Set(_)
             | Error::Encoder(_)
             | Error::Learning(_)
             | Error::Embedding(_)

@@ -11,6 +11,7 @@
 //! | POST | `/api/v1/content` | add an entry to the catalogue |
 //! | GET, PUT, PATCH, DELETE | `/api/v1/content/{content_id}` | read, replace, change, remove an entry |
 //! | POST | `/api/v1/content/bulk` | add or replace many entries, all or none |
+//! | POST | `/api/v1/embeddings/bulk` | add or replace vectors made elsewhere, all or none |
 //! | GET | `/health` | how the server is |
 //! | GET | `/health/live` | whether the process answers |
 //! | GET | `/health/ready` | whether requests should be sent here |
@@ -48,7 +49,8 @@ use crate::identity::{Identity, guard};
 use crate::metrics::Metrics;
 use crate::options::ServerOptions;
 use crate::routes::{
-    content, events, health, metrics, openapi as document, profile, recommendations, similar, users,
+    content, embeddings, events, health, metrics, openapi as document, profile, recommendations,
+    similar, users,
 };
 
 /// The application over an open engine; `ids` names requests that come without an id.
@@ -103,6 +105,7 @@ fn routes() -> (OpenApiRouter<Arc<App>>, AccessRules) {
         .add(Identified, routes!(content::read))
         .add(Only(ContentWrite), routes!(content::replace, content::change, content::remove))
         .add(Only(ContentWrite), routes!(content::bulk))
+        .add(Only(ContentWrite), routes!(embeddings::bulk))
         .add(Public, routes!(health::health))
         .add(Public, routes!(health::live))
         .add(Public, routes!(health::ready))

@@ -1,6 +1,7 @@
 //! One file per group of URLs.
 
 pub(crate) mod content;
+pub(crate) mod embeddings;
 pub(crate) mod events;
 pub(crate) mod health;
 pub(crate) mod metrics;

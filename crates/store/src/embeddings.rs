@@ -38,7 +38,7 @@ pub trait Embeddings: Send + Sync {
         limit: usize,
     ) -> Result<Vec<Embedding>>;
 
-    /// Notes that `model`, whose vectors are `width` wide, has one of every catalogue entry that can have one.
+    /// Notes that `model`, whose vectors are `width` wide, has one of every catalogue entry that can have one, as of now.
     ///
     /// # Errors
     /// [`Error::Invalid`] if its vectors have another width.
@@ -140,7 +140,7 @@ impl ModelRow {
         Ok(EmbeddingModel {
             name: self.model_name,
             width: usize::try_from(self.width).map_err(Error::corrupt("embedding_models.width"))?,
-            is_complete: self.completed_at.is_some(),
+            completed_at: self.completed_at.map(Timestamp::from_micros),
         })
     }
 }

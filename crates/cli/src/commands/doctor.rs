@@ -153,11 +153,22 @@ async fn check_model(store: &dyn Store, blobs: &dyn Blobs) -> Result<String, Str
     }
 }
 
+async fn check_imported(name: &str, store: &dyn Store) -> Result<String, String> {
+    let name = sona_domain::embedding::imported(name)?;
+    let models = store.embedding_models().await.map_err(|error| error.to_string())?;
+    let set = models.iter().find(|model| model.name == name && model.completed_at.is_some());
+    let absent = || format!("there are no vectors {name}; import them with `sona import-vectors`");
+    Ok(format!("{name}, {} numbers each", set.ok_or_else(absent)?.width))
+}
+
 async fn check_encoder(
     config: &Config,
     store: &dyn Store,
     blobs: &dyn Blobs,
 ) -> Result<String, String> {
+    if !config.encoder.vectors.is_empty() {
+        return check_imported(&config.encoder.vectors, store).await;
+    }
     let configured = encoder::check_configured(&config.encoder).await.map_err(|e| e.to_string())?;
     if let Some(found) = configured {
         return Ok(format!("{}, configured, vectors of {}", found.name, found.width));

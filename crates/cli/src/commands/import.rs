@@ -142,7 +142,7 @@ fn reading_options(args: &Args) -> Options {
 }
 
 /// `NAME.rejects.csv` in the current folder.
-fn default_rejects(path: &Path) -> PathBuf {
+pub(super) fn default_rejects(path: &Path) -> PathBuf {
     let name = path.canonicalize().ok();
     let name = name.as_deref().unwrap_or(path).file_name().unwrap_or_default();
     let mut name = name.to_owned();

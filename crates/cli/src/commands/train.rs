@@ -58,6 +58,11 @@ pub(crate) async fn run(config: &Config, args: &Args) -> anyhow::Result<Exit> {
         "the encoder {} is configured and used as it is; clear encoder.model to learn one from the catalogue",
         config.encoder.model
     );
+    anyhow::ensure!(
+        args.model == Model::Collaborative || config.encoder.vectors.is_empty(),
+        "the imported vectors {} are in use; clear encoder.vectors to encode the catalogue here",
+        config.encoder.vectors
+    );
     let engine = wiring::open(config).await?;
     let result = train_all(&engine, args.model).await;
     engine.close().await;

@@ -13,6 +13,7 @@ fn help() {
         "demo",
         "serve",
         "import",
+        "import-vectors",
         "export",
         "train",
         "recommend",

@@ -42,7 +42,10 @@ fn an_independent_program_finds_the_same_numbers() {
     assert_eq!(report["data"], "ring.txt (sequences (user item item …))");
     let names: Vec<_> =
         report["models"].as_array().expect("a list").iter().map(|m| &m["name"]).collect();
-    assert_eq!(names, ["popular", "sequence", "embedding", "collaborative", "item-item", "fused"]);
+    assert_eq!(
+        names,
+        ["popular", "sequence", "embedding", "collaborative", "item-item", "graph", "fused"]
+    );
     assert_eq!(report["models"][1]["metrics"]["hr@5"], 1.0, "{report:#}");
     fs_err::write(folder.path().join("report.json"), report.to_string()).expect("writable");
 
@@ -56,7 +59,8 @@ fn an_independent_program_finds_the_same_numbers() {
         ))
     };
     let said = check(
-        &["popular", "sequence", "embedding", "collaborative", "item-item", "fused"].map(lists),
+        &["popular", "sequence", "embedding", "collaborative", "item-item", "graph", "fused"]
+            .map(lists),
     )
     .expect(0)
     .stdout;
@@ -64,7 +68,7 @@ fn an_independent_program_finds_the_same_numbers() {
 
     // The checker is no rubber stamp: a number moved by a thousandth is found out.
     let mut moved = report.clone();
-    let metric = &mut moved["models"][5]["metrics"]["ndcg@10"];
+    let metric = &mut moved["models"][6]["metrics"]["ndcg@10"];
     *metric = (metric.as_f64().expect("a number") - 0.001).into();
     fs_err::write(folder.path().join("report.json"), moved.to_string()).expect("writable");
     let refused = check(&[lists("fused")]).expect(1).stderr;

@@ -13,3 +13,4 @@ mod import;
 mod prepared;
 mod process;
 mod readme;
+mod vectors;

@@ -36,7 +36,13 @@ struct Factors {
 
 impl Engine {
     /// Queues the learning of an encoder from the catalogue.
+    ///
+    /// # Errors
+    /// [`Error::Imported`] where imported vectors are in use.
     pub async fn submit_encoder_training(&self) -> Result<JobId> {
+        if self.encoders.imported().is_some() {
+            return Err(Error::Imported);
+        }
         let options = json!({"learn_texts": self.options.encoder.learn_texts});
         self.submit(ENCODER_NAME, options.as_object().cloned().unwrap_or_default()).await
     }

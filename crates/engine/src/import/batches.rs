@@ -55,7 +55,7 @@ impl Known {
         self.ids.insert(id, present);
     }
 
-    fn has(&self, id: &ContentId) -> bool {
+    pub(super) fn has(&self, id: &ContentId) -> bool {
         self.ids.get(id).copied().unwrap_or(false)
     }
 }

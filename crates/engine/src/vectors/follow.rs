@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
-use sona_domain::{Content, ContentId, Embedding, Entity, EntityType};
+use sona_domain::{Content, ContentId, Embedding, EmbeddingModel, Entity, EntityType};
 use tokio::sync::Notify;
 
 use super::{TextDigest, Vectors};
@@ -37,6 +37,11 @@ impl Follower {
         self.wake.notify_one();
     }
 
+    /// Looks at once for what was stored.
+    pub(super) fn wake(&self) {
+        self.wake.notify_one();
+    }
+
     /// Ends the task.
     pub(crate) fn stop(&self) {
         self.stopped.store(true, Ordering::Release);
@@ -44,7 +49,7 @@ impl Follower {
     }
 
     /// Up to `limit` rows that wait; they wait no more.
-    fn take(&self, limit: usize) -> Vec<u32> {
+    pub(super) fn take(&self, limit: usize) -> Vec<u32> {
         let mut changed = self.set();
         let rows: Vec<_> = changed.iter().copied().take(limit).collect();
         for row in &rows {
@@ -53,7 +58,7 @@ impl Follower {
         rows
     }
 
-    fn set(&self) -> std::sync::MutexGuard<'_, HashSet<u32>> {
+    pub(super) fn set(&self) -> std::sync::MutexGuard<'_, HashSet<u32>> {
         self.changed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -100,6 +105,9 @@ impl Engine {
     /// changed.
     async fn follow_vectors(&self, encoder: &mut Option<Arc<Ready>>) -> Result<()> {
         self.load_vectors().await?;
+        if self.encoders.imported().is_some() {
+            return self.follow_imported().await;
+        }
         loop {
             let resident = self.vectors().encoder().to_owned();
             if let Some(ready) = self.encoders.ready().filter(|ready| ready.name() == resident) {
@@ -119,18 +127,22 @@ impl Engine {
         }
     }
 
-    /// Puts the stored vectors of the encoder in use in the place of those in memory, if every entry has had one.
+    /// Puts the stored vectors of the encoder in use in the place of those in memory, if every entry has had one; those of
+    /// an imported set whenever more were imported.
     pub(crate) async fn load_vectors(&self) -> Result<()> {
         let Some(name) = self.encoder_name().await? else { return Ok(()) };
-        if self.vectors().encoder() == name {
+        let is_resident = self.vectors().encoder() == name;
+        if is_resident && self.encoders.imported().is_none() {
             return Ok(());
         }
         let models = self.store.embedding_models().await?;
-        let Some(model) = models.into_iter().find(|model| model.name == name && model.is_complete)
-        else {
+        let complete = |model: &EmbeddingModel| model.name == name && model.completed_at.is_some();
+        let Some(model) = models.into_iter().find(complete) else { return Ok(()) };
+        if is_resident && self.vectors().completed_at == model.completed_at {
             return Ok(());
-        };
+        }
         let mut vectors = Vectors::new(name.clone(), model.width);
+        vectors.completed_at = model.completed_at;
         let mut after = String::new();
         loop {
             let page =

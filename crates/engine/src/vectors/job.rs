@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use serde_json::json;
+use sona_domain::embedding::IMPORTED;
 use sona_domain::{JobId, JobOutcome, JobState};
 
 use super::follow::{BATCH, Input, is_of};
@@ -22,8 +23,11 @@ impl Engine {
     /// Queues the encoding of the whole catalogue by the encoder in use. Vectors that are there are kept.
     ///
     /// # Errors
-    /// [`Error::NoEncoder`] where none is configured and none is learned yet.
+    /// [`Error::NoEncoder`] where none is configured and none is learned yet; [`Error::Imported`] where vectors are imported.
     pub async fn submit_embedding(&self) -> Result<JobId> {
+        if self.encoders.imported().is_some() {
+            return Err(Error::Imported);
+        }
         let name = self.encoder_name().await?.ok_or(Error::NoEncoder)?;
         let options = json!({ "encoder": name });
         self.submit(EMBEDDINGS_NAME, options.as_object().cloned().unwrap_or_default()).await
@@ -32,12 +36,12 @@ impl Engine {
     /// Due is the encoding of the catalogue when the encoder in use has never done it, and nobody is at it.
     pub(crate) async fn submit_embedding_if_due(&self) -> Result<()> {
         let Some(name) = self.encoder_name().await? else { return Ok(()) };
-        let is_done = self.vectors().encoder() == name;
+        let is_done = self.vectors().encoder() == name || self.encoders.imported().is_some();
         if is_done || self.catalogue.latest().entries() == 0 {
             return Ok(());
         }
         let models = self.store.embedding_models().await?;
-        if models.iter().any(|model| model.name == name && model.is_complete) {
+        if models.iter().any(|model| model.name == name && model.completed_at.is_some()) {
             return Ok(());
         }
         let last = self.store.jobs(Some(EMBEDDINGS_NAME), None, 1).await?.into_iter().next();
@@ -92,7 +96,8 @@ impl Engine {
 
     async fn drop_old_vectors(&self, in_use: &str) -> Result<()> {
         let mut models = self.store.embedding_models().await?;
-        models.retain(|model| model.name != in_use);
+        // What was imported cannot be made again.
+        models.retain(|model| model.name != in_use && !model.name.starts_with(IMPORTED));
         for old in models.iter().rev().skip(KEPT - 1) {
             self.store.delete_embeddings(&old.name).await?;
         }

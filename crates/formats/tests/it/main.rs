@@ -3,6 +3,7 @@
 mod broken;
 mod layouts;
 mod tables;
+mod vectors;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

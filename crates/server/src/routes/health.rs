@@ -38,7 +38,7 @@ pub(crate) struct Health {
     /// The model served; absent before the first training.
     #[serde(skip_serializing_if = "Option::is_none")]
     model_version: Option<i64>,
-    /// What makes vectors of texts; absent while none is configured and none is learned yet.
+    /// What makes vectors of texts; absent while none is configured and none is learned or imported yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     encoder: Option<Encoder>,
     /// The vectors of titles; absent until the catalogue was encoded once.
@@ -79,6 +79,8 @@ pub(crate) enum EncoderKind {
     Configured,
     /// It is learned from the catalogue.
     Learned,
+    /// There is none: vectors made elsewhere were imported.
+    Imported,
 }
 
 impl From<sona_engine::EncoderInfo> for Encoder {
@@ -86,6 +88,7 @@ impl From<sona_engine::EncoderInfo> for Encoder {
         let kind = match info.kind {
             sona_engine::EncoderKind::Configured => EncoderKind::Configured,
             sona_engine::EncoderKind::Learned => EncoderKind::Learned,
+            sona_engine::EncoderKind::Imported => EncoderKind::Imported,
         };
         Self { kind, name: info.name, width: info.width }
     }

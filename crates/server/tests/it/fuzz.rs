@@ -13,12 +13,13 @@ use crate::tokens::{end_user, secret_server};
 /// Bodies per run; each is sent to one URL.
 const CASES: u32 = 400;
 
-const URLS: [(Method, &str); 7] = [
+const URLS: [(Method, &str); 8] = [
     (Method::POST, "/api/v1/recommendations"),
     (Method::POST, "/api/v1/profile/update"),
     (Method::POST, "/api/v1/events/track"),
     (Method::POST, "/api/v1/content"),
     (Method::POST, "/api/v1/content/bulk"),
+    (Method::POST, "/api/v1/embeddings/bulk"),
     (Method::PUT, "/api/v1/content/title-1"),
     (Method::PATCH, "/api/v1/content/title-1"),
 ];

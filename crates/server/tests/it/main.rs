@@ -1,6 +1,7 @@
 //! The server, asked over real connections. A file per group of URLs.
 
 mod content;
+mod embeddings;
 mod errors;
 mod events;
 mod fuzz;

@@ -84,7 +84,7 @@ impl Embeddings for PostgresStore {
         let mut transaction = self.begin().await?;
         check_width(width, add_model(&mut transaction, model, width, now).await?)?;
         sqlx::query(
-            "UPDATE embedding_models SET completed_at = coalesce(completed_at, $2)
+            "UPDATE embedding_models SET completed_at = $2
              WHERE model_name = $1",
         )
         .bind(model)

@@ -17,7 +17,7 @@ on_both!(
     it_goes_with_its_content,
     it_goes_with_its_user,
     pages_follow_the_ids,
-    a_model_is_complete_once,
+    a_model_says_when_it_was_complete,
     writing_among_deletions,
 );
 
@@ -179,18 +179,18 @@ async fn pages_follow_the_ids(db: Db) {
     assert_eq!(users, []);
 }
 
-async fn a_model_is_complete_once(db: Db) {
+async fn a_model_says_when_it_was_complete(db: Db) {
     with_content(&db, &["a"]).await;
     put(&db, "old", &[embedding(content("a"), &[1.0])]).await;
     db.store.complete_embeddings("new", 3, at(2)).await.expect("noted");
     db.store.complete_embeddings("new", 3, at(3)).await.expect("noted");
-    let model = |name: &str, width, is_complete| EmbeddingModel {
+    let model = |name: &str, width, completed_at| EmbeddingModel {
         name: name.to_owned(),
         width,
-        is_complete,
+        completed_at,
     };
     let models = db.store.embedding_models().await.expect("read");
-    assert_eq!(models, [model("old", 1, false), model("new", 3, true)]);
+    assert_eq!(models, [model("old", 1, None), model("new", 3, Some(at(3)))]);
 }
 
 async fn writing_among_deletions(db: Db) {
