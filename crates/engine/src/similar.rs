@@ -1,11 +1,13 @@
-//! Titles like a title: by the factors of those who engaged with both, by who engaged with one around the other, and by
-//! what their texts say.
+//! Titles like a title: by the factors of those who engaged with both, by who engaged with one around the other, by what
+//! is said of both, and by what their texts say.
 
-use sona_domain::{ContentId, RecommendationType, SimilarTitle, Source};
+use sona_domain::{Content, ContentId, RecommendationType, SimilarTitle, Source};
+use sona_numeric::attribute::Near;
 
 use crate::Engine;
 use crate::candidates::content::Alike;
 use crate::candidates::{Candidates, Dense};
+use crate::catalogue::View;
 use crate::error::{Error, Result};
 use crate::fuse::{Ensemble, Fused};
 use crate::gate;
@@ -20,12 +22,18 @@ const SPARE: usize = 20;
 /// Titles with few viewers are alike by chance; so many viewers are added to both sides.
 const SHRINK: f32 = 10.0;
 
+/// What attributes, years and popularity weigh in how alike two titles are described; scaled to sum to 1.
+const FEATURES: [f32; 3] = [0.4, 0.2, 0.1];
+
+/// Titles so many years apart are not close at all.
+const FAR_YEARS: f32 = 50.0;
+
 /// What a source says that has nothing.
 const ABSENT: &str = "it knows nothing of this title and another one";
 
 impl Engine {
     /// The titles most like `id`, most alike first; only titles that may be shown now. Empty if nobody has
-    /// engaged with it and its text has no vector yet.
+    /// engaged with it, nothing is said of it and its text has no vector yet.
     pub fn similar(&self, id: &ContentId, limit: usize) -> Result<Vec<SimilarTitle>> {
         let now = self.clock.now();
         let unknown = || Error::UnknownContent(id.clone());
@@ -39,10 +47,11 @@ impl Engine {
         let per_source = self.options.fusion.candidates_per_source.max(limit + SPARE);
         let dense = |source, scores| Dense::new(source, scores, &allowed, per_source, ABSENT);
         let snapshot = self.snapshot.load_full();
-        let vectors = self.vectors();
-        let sources: [Box<dyn Candidates>; 3] = [
+        let (vectors, alike, counts) = (self.vectors(), self.attributes.alike(), self.counts());
+        let sources: [Box<dyn Candidates>; 4] = [
             Box::new(dense(Source::Collaborative, cosines(&snapshot, row))),
-            Box::new(dense(Source::Sequence, co_engagement(&self.counts(), row))),
+            Box::new(dense(Source::Sequence, co_engagement(&counts, row))),
+            Box::new(dense(Source::Attributes, features(&alike.near, &counts, &view, row))),
             Box::new(Alike::new(&vectors, row, (&allowed, per_source), ABSENT)),
         ];
         let fusion =
@@ -78,6 +87,30 @@ fn cosines(snapshot: &Snapshot, row: u32) -> Vec<f32> {
         *score = if *norm > 0.0 { *score / norm } else { 0.0 };
     }
     scores
+}
+
+/// How alike other titles are described: by the attributes they share, by how close their years are and how close their
+/// popularity.
+fn features(near: &Near, counts: &Counts, view: &View, row: u32) -> Vec<f32> {
+    let mut scores = vec![0.0; near.items()];
+    let Some(content) = view.get(row) else { return scores };
+    let highest = counts.highest_popularity().max(f32::MIN_POSITIVE);
+    let popularity = |row: u32| counts.popularity(row) / highest;
+    for (other, alike) in near.neighbours(row) {
+        let Some(described) = view.get(*other) else { continue };
+        let apart = (popularity(row) - popularity(*other)).abs();
+        let [attributes, years, popular] = FEATURES;
+        let closeness = years * years_close(content, described) + popular * (1.0 - apart);
+        scores[*other as usize] = alike * (attributes + closeness) / FEATURES.iter().sum::<f32>();
+    }
+    scores
+}
+
+/// 1 for titles of one year, 0 for those half a century apart; a half where a year is not known.
+fn years_close(one: &Content, other: &Content) -> f32 {
+    let years = one.year.zip(other.year);
+    let apart = years.map_or(FAR_YEARS / 2.0, |(one, other)| f32::from(one.abs_diff(other)));
+    (1.0 - apart / FAR_YEARS).max(0.0)
 }
 
 /// How often each title was engaged with around `row`, either way, for what its viewers would make one expect.

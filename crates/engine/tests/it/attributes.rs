@@ -121,3 +121,17 @@ async fn who_it_cannot_help_is_told_why() {
     fill(&world).await;
     assert_eq!(absent("u").await.as_deref(), Some(said));
 }
+
+#[tokio::test]
+async fn what_is_described_alike_is_similar_before_anybody_watched_it() {
+    let world = World::with(Backend::Sqlite, options()).await;
+    fill(&world).await;
+    let of_year = |id: &str, year| Content { year: Some(year), ..directed(id, "Ray", &[]) };
+    let titles = [of_year("asked", 1960), of_year("close", 1962), of_year("far", 2005)];
+    world.engine.put_content(&titles).await.expect("written");
+    let similar = world.engine.similar(&content_id("asked"), 20).expect("known");
+    let place = |id: &str| similar.iter().position(|item| item.content_id.as_str() == id);
+    assert!(place("close").expect("shares a director") < place("far").expect("so does it"));
+    assert_eq!(similar[0].recommendation_type, RecommendationType::Attributes);
+    assert!(place("t3").is_none(), "another director's, and nothing else in common");
+}
