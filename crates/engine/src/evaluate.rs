@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 use serde::Serialize;
-use sona_domain::Clock;
+use sona_domain::{Clock, RequestContext};
 
 pub use data::{Builder, Data, Part, Row};
 pub use measure::{LIST, METRICS, Summary};
@@ -243,7 +243,8 @@ pub(crate) fn rank(
             .iter()
             .map(|case| {
                 let cold = slices::cold_targets(case, fitted);
-                let fusion = options.engine.fusion.for_user(case.history.len(), false);
+                let fusion =
+                    options.engine.fusion.for_user(case.history.len(), &RequestContext::default());
                 fitted.ask(case, &mut timeline, &options.engine.content, |sources, allowed| {
                     let list = |model: &Model| model.list(sources, allowed, &fusion);
                     let lists = options.models.iter().map(list).collect();

@@ -2,7 +2,7 @@
 //! these, so a default is written once.
 
 use serde::{Deserialize, Serialize};
-use sona_domain::{EventRules, Source, Zone};
+use sona_domain::{EventRules, RequestContext, Source, Zone};
 use sona_numeric::{Interactions, als, attribute, embedding, item_item, sequence, walk};
 
 /// The engine's options.
@@ -60,7 +60,10 @@ macro_rules! mirrors {
 const NEW: f32 = 5.0;
 
 /// How much louder than other circumstances it is before the first.
-const LOUDER: f32 = 9.0;
+const LIKED: f32 = 9.0;
+
+/// How much louder a circumstance is that somebody chose than one that is just so, as a device or the time.
+const ASKED: f32 = 4.0;
 
 /// How sources are combined.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -113,12 +116,19 @@ impl Default for Fusion {
 
 impl Fusion {
     /// The weights for a user of whom `titles` are known: what follows from their titles weighs less the fewer there are.
-    /// What they `said` they like speaks loudest before the first and fades.
-    pub(crate) fn for_user(&self, titles: usize, said: bool) -> Self {
+    /// A mood or a company that is asked for is heard; genres they said they like speak loudest before the first title and
+    /// fade.
+    pub(crate) fn for_user(&self, titles: usize, asked: &RequestContext) -> Self {
         let titles = titles as f32;
         // Of nothing nothing follows, whatever it weighs.
         let known = if titles > 0.0 { titles / (titles + self.newcomer_titles) } else { 1.0 };
-        let louder = if said { LOUDER * NEW / (NEW + titles) } else { 0.0 };
+        let mut louder = 0.0;
+        if asked.mood.is_some() || asked.company.is_some() {
+            louder += ASKED;
+        }
+        if !asked.genres.is_empty() {
+            louder += LIKED * NEW / (NEW + titles);
+        }
         Self {
             collaborative: self.collaborative * known,
             item_item: self.item_item * known,

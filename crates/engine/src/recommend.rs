@@ -86,8 +86,7 @@ impl Engine {
             narrowed: !excluded.is_empty(),
             limit: self.options.fusion.candidates_per_source.max(limit + SPARE),
         };
-        let said = !request.context.genres.is_empty();
-        let fusion = self.options.fusion.for_user(taste.engaged.len(), said);
+        let fusion = self.options.fusion.for_user(taste.engaged.len(), &request.context);
         let ensemble = Ensemble::ask(&question, &fusion, limit + SPARE);
         let reasons = Reasons {
             view: &view,

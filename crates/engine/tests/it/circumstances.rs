@@ -153,3 +153,15 @@ async fn genres_a_newcomer_names_are_in_their_first_list_and_fade() {
     let later = liked("new", 10).await;
     assert!(later < first, "what is watched outweighs what was said: {later} of {first}");
 }
+
+#[tokio::test]
+async fn a_chosen_company_is_heard_above_what_trends() {
+    let world = World::with(Backend::Sqlite, small_options()).await;
+    let titles = [of_genre("horror", "Horror"), of_genre("cartoon", "Animation")];
+    world.engine.put_content(&titles).await.expect("written");
+    let fans = (0..20).map(|user| watch(&format!("h{user}"), "horror"));
+    world.track(fans.chain([watch("c", "cartoon")]).collect()).await;
+    assert_eq!(ask(&world, "new", RequestContext::default()).await[0], "horror");
+    let kids = RequestContext { company: Some(Company::Kids), ..Default::default() };
+    assert_eq!(ask(&world, "new", kids).await, ["cartoon", "horror"]);
+}
