@@ -87,6 +87,24 @@ impl Storage {
     }
 }
 
+/// The option that says where a command's data is.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct DataDir {
+    /// Where the data is kept, embedded; overrides storage.
+    #[arg(long, global = true, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+}
+
+impl DataDir {
+    /// The configuration with that place.
+    pub(crate) fn within(&self, mut config: Config) -> Config {
+        if let Some(folder) = &self.data_dir {
+            config.storage = Storage::in_folder(folder);
+        }
+        config
+    }
+}
+
 /// Event types besides or instead of the built-in ones.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

@@ -100,20 +100,22 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
     telemetry::start(&config.log);
     match cli.command {
         Command::Demo(args) => demo_command::run(config, &args).await,
-        Command::Serve(args) => serve::run(config, &args).await,
-        Command::Import(args) => import::run(config, &args).await,
-        Command::ImportVectors(args) => import_vectors::run(config, &args).await,
-        Command::Export(args) => export::run(config, &args).await,
-        Command::Train(args) => train::run(&config, &args).await,
-        Command::Recommend(args) => recommend::run(&config, &args).await,
-        Command::Similar(args) => similar::run(&config, &args).await,
+        Command::Serve(args) => serve::run(args.place.within(config), &args).await,
+        Command::Import(args) => import::run(&args.place.within(config), &args).await,
+        Command::ImportVectors(args) => {
+            import_vectors::run(&args.place.within(config), &args).await
+        }
+        Command::Export(args) => export::run(&args.place.within(config), &args).await,
+        Command::Train(args) => train::run(&args.place.within(config), &args).await,
+        Command::Recommend(args) => recommend::run(&args.place.within(config), &args).await,
+        Command::Similar(args) => similar::run(&args.place.within(config), &args).await,
         Command::Evaluate(args) => evaluate::run(&config, &args),
         Command::Tune(args) => tune::run(&config, &args),
-        Command::Users(args) => users::run(&config, &args).await,
-        Command::Migrate(args) => migrate::run(&config, &args).await,
+        Command::Users(args) => users::run(&args.place.within(config), &args).await,
+        Command::Migrate(args) => migrate::run(&args.place.within(config), &args).await,
         Command::Token(args) => token::run(&config, &args).await,
-        Command::Keys(args) => keys::run(&config, &args).await,
-        Command::Doctor(args) => doctor::run(&config, &args).await,
+        Command::Keys(args) => keys::run(&args.place.within(config), &args).await,
+        Command::Doctor(args) => doctor::run(&args.place.within(config), &args).await,
     }
 }
 

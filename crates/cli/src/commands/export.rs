@@ -9,7 +9,7 @@ use serde_json::json;
 use sona_engine::export;
 use sona_formats::write::{Compression, TextFormat, Writer};
 
-use crate::config::{Config, Storage};
+use crate::config::{Config, DataDir};
 use crate::output::{Exit, say, say_json};
 use crate::wiring;
 
@@ -39,9 +39,8 @@ pub(crate) struct Args {
     /// How to compress.
     #[arg(long, value_enum)]
     compress: Option<Compress>,
-    /// Where the data is kept, embedded; overrides storage.
-    #[arg(long, value_name = "DIR")]
-    data_dir: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) place: DataDir,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -65,16 +64,13 @@ enum Compress {
     Zst,
 }
 
-pub(crate) async fn run(mut config: Config, args: &Args) -> anyhow::Result<Exit> {
-    if let Some(folder) = &args.data_dir {
-        config.storage = Storage::in_folder(folder);
-    }
+pub(crate) async fn run(config: &Config, args: &Args) -> anyhow::Result<Exit> {
     fs_err::create_dir_all(&args.folder)?;
     let (format, compression) = choice(args);
     let place = |name: &str| {
         args.folder.join(format!("{name}.{}{}", format.ending(), compression.ending()))
     };
-    let store = wiring::open_stores(&config).await?.store;
+    let store = wiring::open_stores(config).await?.store;
     let style = ProgressStyle::with_template("{spinner} {human_pos} rows, {per_sec}")?;
     let bar = ProgressBar::new_spinner().with_style(style);
     let report = |count: u64| bar.set_position(count);

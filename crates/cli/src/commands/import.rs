@@ -13,7 +13,7 @@ use sona_formats::rejects::Kinds;
 use sona_formats::{Dataset, Delimiter, Field, FileFormat, Options, TimeUnit, recognise};
 use sona_store::{ImportProgress, Store};
 
-use crate::config::{Config, Storage};
+use crate::config::{Config, DataDir};
 use crate::output::{Exit, say, say_json};
 use crate::wiring;
 
@@ -68,9 +68,8 @@ pub(crate) struct Args {
     /// Read and check everything, write nothing, and say what would be imported.
     #[arg(long)]
     dry_run: bool,
-    /// Where the data is kept, embedded; overrides storage.
-    #[arg(long, value_name = "DIR")]
-    data_dir: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) place: DataDir,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -92,10 +91,7 @@ fn scale(text: &str) -> Result<f64, String> {
     fits.then_some(scale).ok_or_else(|| "the highest rating must be above 0".to_owned())
 }
 
-pub(crate) async fn run(mut config: Config, args: &Args) -> anyhow::Result<Exit> {
-    if let Some(folder) = &args.data_dir {
-        config.storage = Storage::in_folder(folder);
-    }
+pub(crate) async fn run(config: &Config, args: &Args) -> anyhow::Result<Exit> {
     let options = reading_options(args);
     let dataset = recognise(&args.path, &options)?;
     if !args.json {
@@ -111,7 +107,7 @@ pub(crate) async fn run(mut config: Config, args: &Args) -> anyhow::Result<Exit>
     };
     let bar = progress_bar()?;
     let report = |progress: &ImportProgress| bar.set_position(progress.read);
-    let importer = importer(&config, args.dry_run).await?;
+    let importer = importer(config, args.dry_run).await?;
     let started = Instant::now();
     let rejected = if args.dry_run {
         let preview = importer.preview(dataset, options, report).await?;

@@ -10,7 +10,7 @@ use sona_domain::embedding;
 use sona_engine::import::{ImportedVectors, Importer, VectorOptions};
 
 use super::import::default_rejects;
-use crate::config::{Config, Storage};
+use crate::config::{Config, DataDir};
 use crate::output::{Exit, say, say_json};
 use crate::wiring;
 
@@ -44,19 +44,15 @@ pub(crate) struct Args {
     /// Where bad rows go [default: NAME.rejects.csv in the current folder].
     #[arg(long, value_name = "FILE")]
     rejects: Option<PathBuf>,
-    /// Where the data is kept, embedded; overrides storage.
-    #[arg(long, value_name = "DIR")]
-    data_dir: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) place: DataDir,
     /// Print JSON.
     #[arg(long)]
     json: bool,
 }
 
-pub(crate) async fn run(mut config: Config, args: &Args) -> anyhow::Result<Exit> {
-    if let Some(folder) = &args.data_dir {
-        config.storage = Storage::in_folder(folder);
-    }
-    let stores = wiring::open_stores(&config).await?;
+pub(crate) async fn run(config: &Config, args: &Args) -> anyhow::Result<Exit> {
+    let stores = wiring::open_stores(config).await?;
     let importer = Importer {
         store: Some(stores.store.clone()),
         clock: Arc::new(wiring::SystemClock),

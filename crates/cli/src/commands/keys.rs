@@ -6,7 +6,7 @@ use sona_domain::{ApiKey, Clock, Scope, Timestamp, api_key};
 use sona_server::identity::api_key::issue;
 use sona_store::Store;
 
-use crate::config::Config;
+use crate::config::{Config, DataDir};
 use crate::output::{Exit, note, say, say_json};
 use crate::wiring::{self, SystemClock};
 
@@ -14,6 +14,8 @@ use crate::wiring::{self, SystemClock};
 pub(crate) struct Args {
     #[command(subcommand)]
     action: Action,
+    #[command(flatten)]
+    pub(crate) place: DataDir,
 }
 
 #[derive(Debug, Subcommand)]

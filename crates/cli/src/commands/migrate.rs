@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::config::Config;
+use crate::config::{Config, DataDir};
 use crate::output::{Exit, say, say_json};
 use crate::wiring;
 
@@ -18,6 +18,8 @@ pub(crate) struct Args {
     /// Print JSON.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    pub(crate) place: DataDir,
 }
 
 pub(crate) async fn run(config: &Config, args: &Args) -> anyhow::Result<Exit> {

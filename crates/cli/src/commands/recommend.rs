@@ -6,7 +6,7 @@ use sona_domain::{
 };
 use sona_engine::RecommendRequest;
 
-use crate::config::Config;
+use crate::config::{Config, DataDir};
 use crate::output::{Exit, say, say_json};
 use crate::wiring;
 
@@ -50,6 +50,8 @@ pub(crate) struct Args {
     /// Print JSON, as the API answers.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    pub(crate) place: DataDir,
 }
 
 pub(crate) async fn run(config: &Config, args: &Args) -> anyhow::Result<Exit> {

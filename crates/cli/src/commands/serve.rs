@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sona_engine::Engine;
 use sona_server::{Identity, Server};
 
-use crate::config::Config;
+use crate::config::{Config, DataDir};
 use crate::output::{Exit, say};
 use crate::wiring;
 
@@ -27,6 +27,8 @@ pub(crate) struct Args {
     /// Port to listen on, 0 for any free one; overrides server.port.
     #[arg(long)]
     port: Option<u16>,
+    #[command(flatten)]
+    pub(crate) place: DataDir,
 }
 
 pub(crate) async fn run(mut config: Config, args: &Args) -> anyhow::Result<Exit> {

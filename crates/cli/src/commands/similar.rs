@@ -3,7 +3,7 @@
 use serde_json::json;
 use sona_domain::ContentId;
 
-use crate::config::Config;
+use crate::config::{Config, DataDir};
 use crate::output::{Exit, say, say_json};
 use crate::wiring;
 
@@ -20,6 +20,8 @@ pub(crate) struct Args {
     /// Print JSON.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    pub(crate) place: DataDir,
 }
 
 pub(crate) async fn run(config: &Config, args: &Args) -> anyhow::Result<Exit> {

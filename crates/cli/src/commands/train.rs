@@ -9,7 +9,7 @@ use sona_domain::{JobId, JobOutcome, JobState, TrainingJob};
 use sona_engine::train::{Progress, Report};
 use sona_engine::{ENCODER_NAME, Engine};
 
-use crate::config::Config;
+use crate::config::{Config, DataDir};
 use crate::output::{Exit, say, say_json};
 use crate::wiring;
 
@@ -39,6 +39,8 @@ pub(crate) struct Args {
     /// Print the finished job as JSON.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    pub(crate) place: DataDir,
 }
 
 /// What can be trained.

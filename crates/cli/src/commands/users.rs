@@ -2,7 +2,7 @@
 
 use sona_domain::{Clock, Erasure, FileTraces, UserId};
 
-use crate::config::Config;
+use crate::config::{Config, DataDir};
 use crate::output::{Exit, say, say_json};
 use crate::wiring::{self, Stores, SystemClock};
 
@@ -10,6 +10,8 @@ use crate::wiring::{self, Stores, SystemClock};
 pub(crate) struct Args {
     #[command(subcommand)]
     command: Command,
+    #[command(flatten)]
+    pub(crate) place: DataDir,
 }
 
 #[derive(Debug, clap::Subcommand)]

@@ -73,6 +73,9 @@ fn the_data_folder_can_be_chosen() {
     fs_err::rename(folder.path().join("sona-data"), folder.path().join("films")).expect("moved");
     let output = folder.sona(&["demo", "--once", "--data-dir", "films"]).expect(0).stdout;
     assert!(output.starts_with("Data folder: films\nReusing"), "{output}");
+    let list = folder.sona(&["recommend", "374", "--data-dir", "films", "--json"]).expect(0).json();
+    assert_eq!(list["model_version"], 1, "{list}");
+    folder.sona(&["keys", "list", "--data-dir", "films"]).expect(0);
     assert!(!folder.path().join("sona-data").exists());
 }
 
