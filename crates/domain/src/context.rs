@@ -61,30 +61,23 @@ impl RequestContext {
     /// What an event's context says in the same words. It may say more, which is kept for whoever reads the log; a word
     /// that is none of ours counts as not said.
     pub fn of_event(context: &Map<String, Value>) -> Self {
-        fn word<T>(context: &Map<String, Value>, name: &str, parse: Parse<T>) -> Option<T> {
-            parse(context.get(name)?.as_str()?).ok()
-        }
-        Self {
-            device_type: word(context, "device_type", DeviceType::parse),
-            mood: word(context, "mood", Mood::parse),
-            company: word(context, "company", Company::parse),
-            time_of_day: word(context, "time_of_day", TimeOfDay::parse),
-            weekday: word(context, "weekday", Weekday::parse),
-            timezone: word(context, "timezone", Zone::parse),
-            genres: Vec::new(),
-        }
+        Self::read_event(context, &mut Violations::new())
     }
 
     /// What is wrong with an event's context: our words with other values than ours.
     pub fn problems_of_event(context: &Map<String, Value>) -> Vec<String> {
-        const OURS: [&str; 6] =
-            ["device_type", "mood", "company", "time_of_day", "weekday", "timezone"];
-        let ours = context.iter().filter(|(name, _)| OURS.contains(&name.as_str()));
-        let ours: Map<_, _> = ours.map(|(name, value)| (name.clone(), value.clone())).collect();
         let mut problems = Violations::new();
-        Self::read(&Value::Object(ours), "", &mut problems);
+        Self::read_event(context, &mut problems);
         let problems = problems.into_vec().into_iter();
         problems.map(|v| format!("{}: {}", v.pointer.trim_start_matches('/'), v.detail)).collect()
+    }
+
+    fn read_event(context: &Map<String, Value>, problems: &mut Violations) -> Self {
+        const OURS: [&str; 6] =
+            ["device_type", "mood", "company", "time_of_day", "weekday", "timezone"];
+        let said = OURS.into_iter().filter_map(|name| Some((name.to_owned(), context.get(name)?)));
+        let said = said.map(|(name, value)| (name, value.clone())).collect();
+        Self::read(&Value::Object(said), "", problems)
     }
 
     /// The same with the time of `at` where none is said, on the user's clock or, if that is not known, on one in `zone`.
@@ -114,9 +107,6 @@ impl RequestContext {
         known.into_iter().flatten()
     }
 }
-
-/// How one word of a context is read.
-type Parse<T> = fn(&str) -> Result<T, String>;
 
 /// One value of one circumstance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -18,6 +18,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use crate::Engine;
 use crate::error::{Error, Result};
 use crate::live::counts::key_of_digest;
+use crate::snapshot::Snapshot;
 use crate::start::{MODEL_NAME, Prepared};
 
 /// Events read from the log at once.
@@ -255,12 +256,13 @@ impl LogTask {
     /// was prepared: that one may be served already. Requests under way finish on the old one.
     async fn install(&mut self, prepared: Prepared) -> Result<bool> {
         let engine = self.engine.clone();
-        let Prepared { snapshot, mut counts, through } = prepared;
+        let Prepared { snapshot, mut counts, through, removals_seen } = prepared;
         let current = engine.store.current_model(MODEL_NAME).await?;
         if current.map(|model| model.version) != snapshot.version() {
             return Ok(false);
         }
         engine.replay(&mut counts, through, engine.applied()).await?;
+        self.forget_removed(&snapshot, removals_seen).await?;
         engine.list_all(&mut counts);
         {
             let mut serving = engine.counts_mut();
@@ -271,6 +273,17 @@ impl LogTask {
         // What changed since it was prepared.
         engine.follow_entries().await;
         Ok(true)
+    }
+
+    /// Takes out of a prepared graph who was erased after the log was read for it.
+    async fn forget_removed(&self, snapshot: &Snapshot, mut seen: i64) -> Result<()> {
+        let Some(graph) = snapshot.graph() else { return Ok(()) };
+        loop {
+            let removals = self.engine.store.removals_after(seen, PAGE).await?;
+            let Some(last) = removals.last() else { return Ok(()) };
+            seen = last.sequence;
+            graph.forget(&removals.iter().map(|r| key_of_digest(&r.user_digest)).collect());
+        }
     }
 
     async fn write_key_uses(&self) {

@@ -1,9 +1,13 @@
 //! Every number the engine can be told, with its default. The binary's configuration file is the sum of
 //! these, so a default is written once.
 
+mod fusion;
+
 use serde::{Deserialize, Serialize};
-use sona_domain::{EventRules, RequestContext, Source, Zone};
+use sona_domain::{EventRules, Zone};
 use sona_numeric::{Interactions, als, attribute, embedding, item_item, sequence, walk};
+
+pub use fusion::Fusion;
 
 /// The engine's options.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -54,109 +58,6 @@ macro_rules! mirrors {
             }
         }
     };
-}
-
-/// Of so many titles what a user said they like is half as loud.
-const NEW: f32 = 5.0;
-
-/// How much louder than other circumstances it is before the first.
-const LIKED: f32 = 9.0;
-
-/// How much louder a circumstance is that somebody chose than one that is just so, as a device or the time.
-const ASKED: f32 = 4.0;
-
-/// How sources are combined.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Fusion {
-    /// Candidates each source may bring.
-    pub candidates_per_source: usize,
-    /// Of how many of a user's titles the sources that follow from them have half their weight.
-    pub newcomer_titles: f32,
-    /// Weight of the collaborative source; weights are scaled to sum to 1 over the sources present.
-    pub collaborative: f32,
-    /// Weight of the item-item source; at 0 it is not trained.
-    pub item_item: f32,
-    /// Weight of the sequence source.
-    pub sequence: f32,
-    /// Weight of the attributes source; at 0 what is alike is not kept up to date.
-    pub attributes: f32,
-    /// Weight of the embedding source; at 0 it is not trained.
-    pub embedding: f32,
-    /// Weight of the trending source.
-    pub trending: f32,
-    /// Weight of the popular source.
-    pub popular: f32,
-    /// Weight of the context source.
-    pub context: f32,
-    /// Weight of the content source.
-    pub content: f32,
-    /// Weight of the graph source; at 0 no graph is built.
-    pub graph: f32,
-}
-
-impl Default for Fusion {
-    fn default() -> Self {
-        Self {
-            candidates_per_source: 100,
-            newcomer_titles: 4.0,
-            collaborative: 0.20,
-            item_item: 0.0,
-            sequence: 0.50,
-            attributes: 0.20,
-            embedding: 0.0,
-            trending: 0.20,
-            popular: 0.02,
-            context: 0.10,
-            content: 0.0,
-            graph: 0.0,
-        }
-    }
-}
-
-impl Fusion {
-    /// The weights for a user of whom `titles` are known: what follows from their titles weighs less the fewer there are.
-    /// A mood or a company that is asked for is heard; genres they said they like speak loudest before the first title and
-    /// fade.
-    pub(crate) fn for_user(&self, titles: usize, asked: &RequestContext) -> Self {
-        let titles = titles as f32;
-        // Of nothing nothing follows, whatever it weighs.
-        let known = if titles > 0.0 { titles / (titles + self.newcomer_titles) } else { 1.0 };
-        let mut louder = 0.0;
-        if asked.mood.is_some() || asked.company.is_some() {
-            louder += ASKED;
-        }
-        if !asked.genres.is_empty() {
-            louder += LIKED * NEW / (NEW + titles);
-        }
-        Self {
-            collaborative: self.collaborative * known,
-            item_item: self.item_item * known,
-            sequence: self.sequence * known,
-            attributes: self.attributes * known,
-            embedding: self.embedding * known,
-            content: self.content * known,
-            graph: self.graph * known,
-            context: self.context * (1.0 + louder),
-            ..self.clone()
-        }
-    }
-
-    /// The configured weight of one source.
-    pub fn weight(&self, source: Source) -> f32 {
-        match source {
-            Source::Collaborative => self.collaborative,
-            Source::ItemItem => self.item_item,
-            Source::Sequence => self.sequence,
-            Source::Attributes => self.attributes,
-            Source::Embedding => self.embedding,
-            Source::Trending => self.trending,
-            Source::Popular => self.popular,
-            Source::Context => self.context,
-            Source::Content => self.content,
-            Source::Graph => self.graph,
-        }
-    }
 }
 
 /// The item-item source; see [`item_item::Options`] for the formula.

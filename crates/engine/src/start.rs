@@ -1,6 +1,7 @@
 //! Opening the engine: the catalogue, the best usable model, the counts, and what happened since.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use sona_domain::{Cursor, ModelVersion};
 use sona_numeric::sequence::Transitions;
@@ -22,6 +23,8 @@ pub(crate) struct Prepared {
     pub(crate) snapshot: Snapshot,
     pub(crate) counts: Counts,
     pub(crate) through: Cursor,
+    /// Removals up to here were made before the log was read for it.
+    pub(crate) removals_seen: i64,
 }
 
 impl Engine {
@@ -34,7 +37,7 @@ impl Engine {
             Some(prepared) => prepared,
             None => self.count_from_log().await?,
         };
-        let Prepared { snapshot, mut counts, through } = prepared;
+        let Prepared { snapshot, mut counts, through, .. } = prepared;
         self.replay(&mut counts, through, head).await?;
         self.load_trending(&mut counts, head).await?;
         self.list_all(&mut counts);
@@ -66,6 +69,7 @@ impl Engine {
     pub(crate) async fn prepare(self: &Arc<Self>, model: &ModelVersion) -> Result<Prepared> {
         let artifact = self.read_artifact(model).await?;
         let graphed = self.options.fusion.graph > 0.0;
+        let removals_seen = self.removals_seen.load(Ordering::Acquire);
         let log = if graphed {
             Some(Dataset::read(&*self.store, &self.options.events).await?)
         } else {
@@ -78,7 +82,7 @@ impl Engine {
             let graph = log.map(|log| log.graph(&engine.catalogue, (&engine.options.graph).into()));
             let snapshot = Snapshot::new(version, &artifact, &engine.catalogue).with_graph(graph);
             let counts = engine.align(&artifact);
-            Prepared { snapshot, counts, through: artifact.through }
+            Prepared { snapshot, counts, through: artifact.through, removals_seen }
         };
         Ok(tokio::task::spawn_blocking(work).await.expect("aligning a checked file cannot fail"))
     }
@@ -126,7 +130,8 @@ impl Engine {
             Counts::new(transitions, viewers, through, &engine.options, engine.clock.now())
         };
         let counts = tokio::task::spawn_blocking(work).await.expect("counting cannot fail");
-        Ok(Prepared { snapshot: Snapshot::untrained(), counts, through })
+        let removals_seen = self.removals_seen.load(Ordering::Acquire);
+        Ok(Prepared { snapshot: Snapshot::untrained(), counts, through, removals_seen })
     }
 
     /// Takes the events after `from` up to `to` into `counts`.
@@ -167,11 +172,11 @@ impl Engine {
 
     async fn skip_old_removals(&self) -> Result<()> {
         loop {
-            let seen = self.removals_seen.load(std::sync::atomic::Ordering::Acquire);
+            let seen = self.removals_seen.load(Ordering::Acquire);
             match self.store.removals_after(seen, PAGE).await?.last() {
                 Some(last) => {
                     let sequence = last.sequence;
-                    self.removals_seen.store(sequence, std::sync::atomic::Ordering::Release);
+                    self.removals_seen.store(sequence, Ordering::Release);
                 }
                 None => return Ok(()),
             }

@@ -15,32 +15,78 @@ use crate::source::{Binding, Reader, Step, broken};
 /// Most distinct keys whose meaning is remembered.
 const MAX_KEYS: usize = 1000;
 
+/// Lines that are one JSON object each.
+pub(crate) struct Objects {
+    lines: Lines,
+    raw: Vec<u8>,
+}
+
+impl Objects {
+    pub(crate) fn new(input: Input) -> Self {
+        Self { lines: Lines::new(input), raw: Vec::new() }
+    }
+
+    /// What `read` makes of the next line's object; empty lines do not count.
+    pub(crate) fn step<T>(
+        &mut self,
+        read: impl FnOnce(&Map<String, Value>) -> Result<T, Problem>,
+    ) -> Step<T> {
+        loop {
+            match self.lines.read(&mut self.raw) {
+                Err(error) => return broken(self.lines.number(), &error),
+                Ok(None) => return Step::End,
+                Ok(Some(Line::TooLong)) => {
+                    return Step::Rejected(self.reject(Problem::row(too_long())));
+                }
+                Ok(Some(Line::Whole)) if self.raw.trim_ascii().is_empty() => {}
+                Ok(Some(Line::Whole)) => {
+                    return match self.object().and_then(|object| read(&object)) {
+                        Ok(row) => Step::Row(row),
+                        Err(problem) => Step::Rejected(self.reject(problem)),
+                    };
+                }
+            }
+        }
+    }
+
+    /// The line last read, and what is wrong with it.
+    pub(crate) fn reject(&self, problem: Problem) -> Rejected {
+        problem.at(self.lines.number(), &self.raw)
+    }
+
+    fn object(&self) -> Result<Map<String, Value>, Problem> {
+        let text = decode(&self.raw, false)?;
+        serde_json::from_str(&text)
+            .map_err(|error| Problem::row(format!("expected a JSON object: {error}")))
+    }
+}
+
 /// Reads JSON lines.
 pub(crate) struct JsonLines {
-    lines: Lines,
+    objects: Objects,
     binding: Binding,
     keys: HashMap<String, Option<Field>>,
-    raw: Vec<u8>,
 }
 
 impl JsonLines {
     pub(crate) fn new(input: Input, binding: Binding) -> Self {
         let keys = binding.columns.iter().map(|c| (c.name.clone(), c.field)).collect();
-        Self { lines: Lines::new(input), binding, keys, raw: Vec::new() }
+        Self { objects: Objects::new(input), binding, keys }
     }
+}
 
-    fn row(&mut self) -> Result<Row, Problem> {
-        let text = decode(&self.raw, false)?;
-        let object: Map<String, Value> = serde_json::from_str(&text)
-            .map_err(|error| Problem::row(format!("expected a JSON object: {error}")))?;
-        let mut cells = Vec::with_capacity(object.len());
-        for (key, value) in &object {
-            if let (Some(field), Some(text)) = (field_of(&mut self.keys, key), cell(value)) {
-                cells.push((key.as_str(), field, text));
-            }
+fn row_of(
+    object: &Map<String, Value>,
+    keys: &mut HashMap<String, Option<Field>>,
+    binding: &mut Binding,
+) -> Result<Row, Problem> {
+    let mut cells = Vec::with_capacity(object.len());
+    for (key, value) in object {
+        if let (Some(field), Some(text)) = (field_of(keys, key), cell(value)) {
+            cells.push((key.as_str(), field, text));
         }
-        self.binding.row(cells.iter().map(|(key, field, text)| (*key, *field, text.as_ref())))
     }
+    binding.row(cells.iter().map(|(key, field, text)| (*key, *field, text.as_ref())))
 }
 
 /// What a key holds; a key the caller did not map is known by its name.
@@ -68,25 +114,11 @@ fn cell(value: &Value) -> Option<Cow<'_, str>> {
 
 impl Reader for JsonLines {
     fn read(&mut self) -> Step {
-        loop {
-            match self.lines.read(&mut self.raw) {
-                Err(error) => return broken(self.lines.number(), &error),
-                Ok(None) => return Step::End,
-                Ok(Some(Line::TooLong)) => {
-                    return Step::Rejected(self.reject(Problem::row(too_long())));
-                }
-                Ok(Some(Line::Whole)) if self.raw.trim_ascii().is_empty() => {}
-                Ok(Some(Line::Whole)) => {
-                    return match self.row() {
-                        Ok(row) => Step::Row(row),
-                        Err(problem) => Step::Rejected(self.reject(problem)),
-                    };
-                }
-            }
-        }
+        let Self { objects, binding, keys } = self;
+        objects.step(|object| row_of(object, keys, binding))
     }
 
     fn reject(&self, problem: Problem) -> Rejected {
-        problem.at(self.lines.number(), &self.raw)
+        self.objects.reject(problem)
     }
 }

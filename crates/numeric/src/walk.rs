@@ -22,6 +22,8 @@ mod layer;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashSet;
+
 pub use layer::{Edge, EdgeError, Layer};
 
 /// How far a walk goes.
@@ -103,12 +105,12 @@ impl Graph {
         Walk { graph: self, reaches }
     }
 
-    /// The same without the edges of one hub of a layer.
+    /// The same without the edges of some hubs of a layer.
     #[must_use]
-    pub fn without(&self, layer: usize, hub: u32) -> Self {
+    pub fn without(&self, layer: usize, hubs: &HashSet<u32>) -> Self {
         let mut graph = self.clone();
         if let Some((_, layer)) = graph.layers.get_mut(layer) {
-            layer.forget(hub);
+            layer.forget(hubs);
         }
         graph
     }

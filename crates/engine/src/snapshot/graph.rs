@@ -106,9 +106,11 @@ impl Graph {
 
     /// Takes viewers out; requests under way finish on the graph they began with.
     pub(crate) fn forget(&self, viewers: &HashSet<ViewerKey>) {
-        let layer = self.layers.len() - 1;
-        for hub in viewers.iter().filter_map(|viewer| self.viewers.get(viewer)) {
-            self.edges.store(Arc::new(self.edges.load().without(layer, *hub)));
+        let hubs = viewers.iter().filter_map(|viewer| self.viewers.get(viewer)).copied();
+        let hubs: HashSet<_> = hubs.collect();
+        if !hubs.is_empty() {
+            let layer = self.layers.len() - 1;
+            self.edges.store(Arc::new(self.edges.load().without(layer, &hubs)));
         }
     }
 }

@@ -255,6 +255,7 @@ const TRENDING: &[Parameter] = &[
 ];
 
 const FUSED: &[Parameter] = &[
+    parameter!("fusion.newcomer_titles", Range::Linear(0.0, 20.0), fusion.newcomer_titles as f32),
     parameter!("fusion.collaborative", Range::Linear(0.0, 1.0), fusion.collaborative as f32),
     parameter!("fusion.item_item", Range::Linear(0.0, 1.0), fusion.item_item as f32),
     parameter!("fusion.sequence", Range::Linear(0.0, 1.0), fusion.sequence as f32),

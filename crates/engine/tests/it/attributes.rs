@@ -1,33 +1,11 @@
 //! Titles that share attributes: served the moment they are in the catalogue, by what they are alone.
 
-use sona_domain::{Content, Credit, RecommendationType, RoleType, Source};
-use sona_engine::{Options, WriteContent};
+use sona_domain::{Content, RecommendationType, Source};
+use sona_engine::WriteContent;
 use sona_testkit::databases::Backend;
 
 use crate::on_both;
-use crate::world::{World, content_id, ids, list, small_options, title, watch};
-
-/// Only what titles are speaks.
-fn options() -> Options {
-    let mut options = small_options();
-    options.fusion.attributes = 1.0;
-    options.fusion.collaborative = 0.0;
-    options.fusion.sequence = 0.0;
-    options.fusion.trending = 0.0;
-    options.fusion.popular = 0.0;
-    options
-}
-
-fn directed(id: &str, director: &str, themes: &[&str]) -> Content {
-    let credit = Credit {
-        person_name: director.to_owned(),
-        role_type: RoleType::Director,
-        character_name: None,
-        order_index: 0,
-    };
-    let themes = themes.iter().map(|theme| (*theme).to_owned()).collect();
-    Content { credits: vec![credit], themes, ..title(id) }
-}
+use crate::world::{World, content_id, directed, ids, list, only, title, watch};
 
 /// Twelve titles, three to a director, with a theme that half of them have.
 async fn fill(world: &World) {
@@ -38,7 +16,7 @@ async fn fill(world: &World) {
 }
 
 async fn a_new_title_is_served_at_once(backend: Backend) {
-    let mut world = World::with(backend, options()).await;
+    let mut world = World::with(backend, only(Source::Attributes)).await;
     let other = world.another().await;
     fill(&world).await;
     world.track(vec![watch("u", "t0"), watch("u", "t1")]).await;
@@ -81,8 +59,8 @@ on_both!(a_new_title_is_served_at_once);
 #[tokio::test]
 async fn many_titles_at_once_and_one_by_one_are_alike_the_same_way() {
     let (at_once, one_by_one) = (
-        World::with(Backend::Sqlite, options()).await,
-        World::with(Backend::Sqlite, options()).await,
+        World::with(Backend::Sqlite, only(Source::Attributes)).await,
+        World::with(Backend::Sqlite, only(Source::Attributes)).await,
     );
     fill(&at_once).await;
     fill(&one_by_one).await;
@@ -107,7 +85,7 @@ async fn many_titles_at_once_and_one_by_one_are_alike_the_same_way() {
 
 #[tokio::test]
 async fn who_it_cannot_help_is_told_why() {
-    let world = World::with(Backend::Sqlite, options()).await;
+    let world = World::with(Backend::Sqlite, only(Source::Attributes)).await;
     let absent = async |user: &str| {
         let list = world.list(user, 3).await;
         let status = list.sources.into_iter().find(|status| status.source == Source::Attributes);
@@ -124,7 +102,7 @@ async fn who_it_cannot_help_is_told_why() {
 
 #[tokio::test]
 async fn what_is_described_alike_is_similar_before_anybody_watched_it() {
-    let world = World::with(Backend::Sqlite, options()).await;
+    let world = World::with(Backend::Sqlite, only(Source::Attributes)).await;
     fill(&world).await;
     let of_year = |id: &str, year| Content { year: Some(year), ..directed(id, "Ray", &[]) };
     let titles = [of_year("asked", 1960), of_year("close", 1962), of_year("far", 2005)];

@@ -1,28 +1,12 @@
 //! The circumstances of a request: rules at first, then what is watched in them, and what the user watches then.
 
 use serde_json::json;
-use sona_domain::{Company, Content, EventDraft, Source, TimeOfDay, UserId, Zone};
-use sona_engine::{Options, RecommendRequest, RequestContext};
+use sona_domain::{Company, EventDraft, Source, TimeOfDay, UserId, Zone};
+use sona_engine::{RecommendRequest, RequestContext};
 use sona_testkit::databases::Backend;
 
 use crate::on_both;
-use crate::world::{World, ids, small_options, title, watch};
-
-/// Only the circumstances speak.
-fn options() -> Options {
-    let mut options = small_options();
-    options.fusion.context = 1.0;
-    options.fusion.collaborative = 0.0;
-    options.fusion.sequence = 0.0;
-    options.fusion.attributes = 0.0;
-    options.fusion.trending = 0.0;
-    options.fusion.popular = 0.0;
-    options
-}
-
-fn of_genre(id: &str, genre: &str) -> Content {
-    Content { genres: vec![genre.to_owned()], ..title(id) }
-}
+use crate::world::{World, ids, of_genre, only, small_options, title, watch};
 
 fn told(event: EventDraft, context: &serde_json::Value) -> EventDraft {
     EventDraft { context: context.as_object().cloned(), ..event }
@@ -44,7 +28,7 @@ fn at(time_of_day: TimeOfDay) -> RequestContext {
 
 #[tokio::test]
 async fn a_rule_speaks_until_viewings_say_otherwise() {
-    let world = World::with(Backend::Sqlite, options()).await;
+    let world = World::with(Backend::Sqlite, only(Source::Context)).await;
     let titles = [of_genre("cartoon", "Animation"), of_genre("war", "War")];
     world.engine.put_content(&titles).await.expect("written");
     let kids = RequestContext { company: Some(Company::Kids), ..RequestContext::default() };
@@ -61,7 +45,7 @@ async fn a_rule_speaks_until_viewings_say_otherwise() {
 }
 
 async fn the_time_of_day_is_learned_from_all_and_kept(backend: Backend) {
-    let mut world = World::with(backend, options()).await;
+    let mut world = World::with(backend, only(Source::Context)).await;
     world.engine.put_content(&[title("news"), title("noir")]).await.expect("written");
     let mut events = Vec::new();
     for user in 0..20 {
@@ -82,7 +66,7 @@ on_both!(the_time_of_day_is_learned_from_all_and_kept);
 
 #[tokio::test]
 async fn a_user_is_offered_what_they_watch_at_that_time_on_their_clock() {
-    let world = World::with(Backend::Sqlite, options()).await;
+    let world = World::with(Backend::Sqlite, only(Source::Context)).await;
     let mut titles = vec![of_genre("comedy", "Comedy"), of_genre("crime", "Crime")];
     for n in 0..6 {
         titles.push(of_genre(&format!("c{n}"), "Comedy"));
@@ -107,7 +91,7 @@ async fn a_user_is_offered_what_they_watch_at_that_time_on_their_clock() {
 
 #[tokio::test]
 async fn the_reason_names_the_circumstance() {
-    let world = World::with(Backend::Sqlite, options()).await;
+    let world = World::with(Backend::Sqlite, only(Source::Context)).await;
     world.engine.put_content(&[of_genre("cartoon", "Animation")]).await.expect("written");
     let request = RecommendRequest {
         user_id: UserId::new("new").expect("an id"),

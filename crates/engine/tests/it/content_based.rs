@@ -1,31 +1,14 @@
 //! The content source: titles whose texts are like those of the user's titles.
 
 use sona_domain::{EventDraft, RecommendationType, Recommendations, Source};
-use sona_engine::Options;
 use sona_testkit::databases::Backend;
 
 use crate::encoder::eventually;
 use crate::vectors::{film, with_vectors};
-use crate::world::{World, content_id, event, small_options, watch, watch_at};
-
-/// Only the content source has a weight.
-fn alone() -> Options {
-    let mut options = small_options();
-    for weight in [
-        &mut options.fusion.collaborative,
-        &mut options.fusion.sequence,
-        &mut options.fusion.trending,
-        &mut options.fusion.popular,
-        &mut options.fusion.context,
-    ] {
-        *weight = 0.0;
-    }
-    options.fusion.content = 1.0;
-    options
-}
+use crate::world::{World, content_id, event, only, watch, watch_at};
 
 async fn world() -> World {
-    with_vectors(World::with(Backend::Sqlite, alone()).await).await
+    with_vectors(World::with(Backend::Sqlite, only(Source::Content)).await).await
 }
 
 /// The titles the content source speaks for, best first.
@@ -95,7 +78,7 @@ async fn the_future_counts_as_now_and_the_past_less() {
 
 #[tokio::test]
 async fn the_threshold_does_not_empty_the_list() {
-    let mut options = alone();
+    let mut options = only(Source::Content);
     options.content.seeds = 0;
     options.content.similarity_threshold = 1.0;
     let mut world = with_vectors(World::with(Backend::Sqlite, options).await).await;
@@ -115,7 +98,7 @@ const OVERVIEW: &str = "An astronaut meets his past above an ocean planet.";
 
 #[tokio::test]
 async fn without_vectors_it_says_so() {
-    let world = World::with(Backend::Sqlite, alone()).await;
+    let world = World::with(Backend::Sqlite, only(Source::Content)).await;
     world.fill(4, 4).await;
     let list = world.list("a-user0", 3).await;
     assert_eq!(absent(&list).as_deref(), Some("no title has a vector yet"));

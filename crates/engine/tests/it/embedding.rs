@@ -2,34 +2,24 @@
 
 use std::sync::{Arc, Mutex};
 
-use sona_domain::{Content, Source};
+use sona_domain::Source;
 use sona_engine::artifact::{Artifact, FORMAT, checksum};
 use sona_engine::train::Progress;
 use sona_engine::{MODEL_NAME, Options, WriteContent};
 use sona_testkit::databases::Backend;
 
 use crate::on_both;
-use crate::world::{World, content_id, ids, list, small_options, title, watch};
+use crate::world::{World, content_id, ids, list, of_genre, only, title, watch};
 
 /// Only the embedding speaks.
 fn options() -> Options {
-    let mut options = small_options();
-    options.fusion.embedding = 1.0;
-    options.fusion.attributes = 0.0;
-    options.fusion.collaborative = 0.0;
-    options.fusion.sequence = 0.0;
-    options.fusion.trending = 0.0;
-    options.fusion.popular = 0.0;
+    let mut options = only(Source::Embedding);
     options.embedding.width = 8;
     options.embedding.batch = 32;
     options.embedding.epochs = 20;
     options.embedding.learning_rate = 0.02;
     options.embedding.vector_dropout = 0.1;
     options
-}
-
-fn of_genre(id: &str, genre: &str) -> Content {
-    Content { genres: vec![genre.to_owned()], ..title(id) }
 }
 
 /// Two genres of eight titles; users keep to one and walk through it.

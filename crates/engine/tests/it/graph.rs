@@ -1,37 +1,14 @@
 //! Titles reached over what they share with the user's titles, and over who watched them.
 
-use sona_domain::{Content, Credit, RoleType, Source};
-use sona_engine::Options;
+use sona_domain::Source;
 use sona_testkit::databases::Backend;
 
 use crate::on_both;
-use crate::world::{World, content_id, small_options, title, user_id, watch};
-
-/// Only the graph speaks.
-fn options() -> Options {
-    let mut options = small_options();
-    options.fusion.graph = 1.0;
-    options.fusion.collaborative = 0.0;
-    options.fusion.sequence = 0.0;
-    options.fusion.attributes = 0.0;
-    options.fusion.trending = 0.0;
-    options.fusion.popular = 0.0;
-    options
-}
-
-fn directed(id: &str, director: &str) -> Content {
-    let credit = Credit {
-        person_name: director.to_owned(),
-        role_type: RoleType::Director,
-        character_name: None,
-        order_index: 0,
-    };
-    Content { credits: vec![credit], ..title(id) }
-}
+use crate::world::{World, content_id, directed, only, title, user_id, watch};
 
 /// Two directors with four titles each; a third title ties one of Ozu's to its viewers.
 async fn fill(world: &World) {
-    let titles = (0..8).map(|n| directed(&format!("t{n}"), ["Ozu", "Varda"][n / 4]));
+    let titles = (0..8).map(|n| directed(&format!("t{n}"), ["Ozu", "Varda"][n / 4], &[]));
     let alone = (0..12).map(|n| title(&format!("x{n}")));
     world.engine.put_content(&titles.chain(alone).collect::<Vec<_>>()).await.expect("written");
     let mut events = Vec::new();
@@ -45,7 +22,7 @@ async fn fill(world: &World) {
 }
 
 async fn a_walk_leads_over_people_and_viewers_and_says_how(backend: Backend) {
-    let mut world = World::with(backend, options()).await;
+    let mut world = World::with(backend, only(Source::Graph)).await;
     fill(&world).await;
     let before = world.list("u", 3).await;
     let status = before.sources.iter().find(|status| status.source == Source::Graph);
@@ -74,7 +51,7 @@ on_both!(a_walk_leads_over_people_and_viewers_and_says_how);
 
 #[tokio::test]
 async fn who_is_erased_connects_nothing() {
-    let world = World::with(Backend::Sqlite, options()).await;
+    let world = World::with(Backend::Sqlite, only(Source::Graph)).await;
     fill(&world).await;
     world.train().await;
     world.track(vec![watch("w", "x4")]).await;

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use sona_domain::{
-    Content, ContentId, EventDraft, EventType, Recommendations, RequestContext, Timestamp, UserId,
+    Content, ContentId, Credit, EventDraft, EventType, Recommendations, RequestContext, RoleType,
+    Source, Timestamp, UserId,
 };
+use sona_engine::options::Fusion;
 use sona_engine::{Engine, Options, Parts, RecommendRequest, TrackOutcome};
 use sona_store::Blobs;
 use sona_testkit::clock::ManualClock;
@@ -115,6 +117,52 @@ pub(crate) fn small_options() -> Options {
     options.als.factors = 8;
     options.als.iterations = 6;
     options
+}
+
+/// Small factors, and only one source that speaks.
+pub(crate) fn only(source: Source) -> Options {
+    let mut options = small_options();
+    options.fusion = Fusion {
+        collaborative: 0.0,
+        sequence: 0.0,
+        attributes: 0.0,
+        trending: 0.0,
+        popular: 0.0,
+        context: 0.0,
+        ..Fusion::default()
+    };
+    let fusion = &mut options.fusion;
+    let weight = match source {
+        Source::Collaborative => &mut fusion.collaborative,
+        Source::ItemItem => &mut fusion.item_item,
+        Source::Sequence => &mut fusion.sequence,
+        Source::Attributes => &mut fusion.attributes,
+        Source::Embedding => &mut fusion.embedding,
+        Source::Trending => &mut fusion.trending,
+        Source::Popular => &mut fusion.popular,
+        Source::Context => &mut fusion.context,
+        Source::Content => &mut fusion.content,
+        Source::Graph => &mut fusion.graph,
+    };
+    *weight = 1.0;
+    options
+}
+
+/// A title of one genre.
+pub(crate) fn of_genre(id: &str, genre: &str) -> Content {
+    Content { genres: vec![genre.to_owned()], ..title(id) }
+}
+
+/// A title by this director, with themes.
+pub(crate) fn directed(id: &str, director: &str, themes: &[&str]) -> Content {
+    let credit = Credit {
+        person_name: director.to_owned(),
+        role_type: RoleType::Director,
+        character_name: None,
+        order_index: 0,
+    };
+    let themes = themes.iter().map(|theme| (*theme).to_owned()).collect();
+    Content { credits: vec![credit], themes, ..title(id) }
 }
 
 pub(crate) async fn list(engine: &Engine, user: &str, limit: usize) -> Recommendations {

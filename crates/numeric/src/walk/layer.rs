@@ -2,6 +2,7 @@
 
 use super::Options;
 use rayon::prelude::*;
+use std::collections::HashSet;
 use std::fmt;
 use std::ops::Range;
 
@@ -121,10 +122,10 @@ impl Layer {
         self.of_hubs.targets.len()
     }
 
-    /// Takes out the edges of one hub.
-    pub(super) fn forget(&mut self, hub: u32) {
-        self.of_items.retain(|_, target| target != hub);
-        self.of_hubs.retain(|row, _| row != hub);
+    /// Takes out the edges of some hubs.
+    pub(super) fn forget(&mut self, hubs: &HashSet<u32>) {
+        self.of_items.retain(|_, target| !hubs.contains(&target));
+        self.of_hubs.retain(|row, _| !hubs.contains(&row));
     }
 
     /// The hubs that seeds of these shares lead to; their fan-outs sum to at most `budget`.

@@ -4,7 +4,7 @@ use super::*;
 use crate::rows::RowSet;
 use crate::select::top_k;
 use proptest::prelude::*;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 /// Edges of a layer with its weight and number of hubs.
 #[derive(Clone, Debug)]
@@ -281,7 +281,7 @@ fn a_hub_that_is_taken_out_leads_nowhere() {
     let whole = graph(3, &layers);
     let (seeds, options) = ([(0, 1.0)], Options::default());
     assert!(scores(&whole, &seeds, &options)[2] > 0.0);
-    let without = whole.without(1, 1);
+    let without = whole.without(1, &HashSet::from([1]));
     assert_eq!(without.edges(), whole.edges() - 2);
     let scores = scores(&without, &seeds, &options);
     assert!(scores[1] > 0.0 && scores[2] == 0.0, "{scores:?}");

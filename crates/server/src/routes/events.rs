@@ -57,7 +57,8 @@ pub(crate) struct EventInput {
     /// True if the user said "not for me".
     #[schema(default = false)]
     dismissed: Option<bool>,
-    /// Circumstances, kept as sent; at most 4096 bytes.
+    /// Circumstances, kept as sent; at most 4096 bytes. What a request's context may say teaches which titles fit it and
+    /// takes the same values here; other fields are free.
     context: Option<Map<String, Value>>,
     /// When it happened; the time of arrival if not given. At most 5 minutes ahead; any time in the past.
     timestamp: Option<Timestamp>,

@@ -89,7 +89,8 @@ pub(crate) struct Viewing {
     /// `watch` if not given.
     #[schema(default = "watch")]
     event_type: Option<EventType>,
-    /// Circumstances, kept as sent; at most 4096 bytes.
+    /// Circumstances, kept as sent; at most 4096 bytes. What a request's context may say teaches which titles fit it and
+    /// takes the same values here; other fields are free.
     context: Option<Map<String, Value>>,
 }
 
