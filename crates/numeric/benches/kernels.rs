@@ -7,7 +7,8 @@ use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_mai
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use sona_numeric::{
-    Interactions, Matrix, Projection, RowSet, Scores, Transitions, als, dot, sequence, top_k,
+    Interactions, Matrix, Projection, RowSet, Scores, Transitions, als, dot, mmr, rank, sequence,
+    top_k,
 };
 use std::hint::black_box;
 use std::ops::ControlFlow;
@@ -111,5 +112,70 @@ fn training(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(kernels, vectors, projection, transitions, training);
+/// Queries of 50 candidates with 40 features, one value in 20 missing, the best by a product of two worth something.
+fn queries(count: usize) -> (Matrix, Vec<u32>, Vec<f32>) {
+    let mut random = SmallRng::seed_from_u64(5);
+    let (mut values, mut gains) = (Vec::new(), Vec::new());
+    for _ in 0..count * 50 {
+        let x: Vec<f32> = (0..40).map(|_| random.random_range(-1.0..1.0)).collect();
+        gains.push(if x[0] * x[1] + 0.3 * x[2] > 0.7 { 1.0 } else { 0.0 });
+        values.extend(
+            x.into_iter().map(
+                |value| {
+                    if random.random_range(0..20) == 0 { f32::NAN } else { value }
+                },
+            ),
+        );
+    }
+    (Matrix::from_vec(values, 40), vec![50; count], gains)
+}
+
+/// A learned order: its fit, and what a request asks of it.
+fn ranking(c: &mut Criterion) {
+    let (features, sizes, gains) = queries(1_000);
+    let queries =
+        rank::Queries { features: &features, sizes: &sizes, gains: &gains, weights: None };
+    let fit = |trees| {
+        let options = rank::Options { trees, ..rank::Options::default() };
+        rank::fit(&queries, None, &options, &mut |_| ControlFlow::Continue(()))
+    };
+    let model = fit(120).expect("sound queries").model;
+    let rows = |count: usize| Matrix::from_vec(features.as_slice()[..count * 40].to_vec(), 40);
+    let mut group = c.benchmark_group("rank");
+    let (candidates, mut scores) = (rows(200), Vec::new());
+    group.bench_function("score_rows, 200 x 40, 120 trees", |b| {
+        b.iter(|| model.score_rows(black_box(&candidates), &mut scores));
+    });
+    let (served, mut contributions) = (rows(20), Vec::new());
+    group.bench_function("attribute_rows, 20 x 40, 120 trees", |b| {
+        b.iter(|| model.attribute_rows(black_box(&served), &mut contributions));
+    });
+    group.sample_size(10);
+    group.bench_function("fit, 1,000 x 50 x 40, 10 trees", |b| b.iter(|| fit(black_box(10))));
+    group.finish();
+}
+
+/// A list that does not repeat itself, of random vectors, whose similarities prune least.
+fn diversity(c: &mut Criterion) {
+    let relevance: Vec<f32> = (0..500_u16).map(|at| 1.0 - f32::from(at) / 500.0).collect();
+    let attributes: Vec<[u32; 3]> =
+        (0..500).map(|at| [at % 7, 10 + at % 13, 30 + at % 40]).collect();
+    let mut group = c.benchmark_group("mmr");
+    for width in [64, 512] {
+        let vectors = Matrix::from_vec(floats(500 * width), width);
+        for (lambda, cap) in [(0.7, Some(8)), (0.0, None)] {
+            let options = mmr::Options { lambda, limit: 50, cap };
+            let caps = if cap.is_some() { ", caps" } else { "" };
+            group.bench_function(format!("50 of 500 x {width}, lambda {lambda}{caps}"), |b| {
+                b.iter(|| {
+                    let vector = |at| Some(vectors.row(at));
+                    mmr::select(black_box(&relevance), vector, |at| &attributes[at], &options)
+                });
+            });
+        }
+    }
+    group.finish();
+}
+
+criterion_group!(kernels, vectors, projection, transitions, training, ranking, diversity);
 criterion_main!(kernels);

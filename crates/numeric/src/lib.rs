@@ -2,9 +2,10 @@
 //!
 //! What it holds: implicit-feedback matrix factorisation ([`als`]), what is near what ([`item_item`]),
 //! what is alike ([`attribute`]), a small embedding of both ([`embedding`]), counts of what follows what
-//! ([`sequence`]), walks over a graph ([`walk`]), the nearest vectors ([`index`]), singular vectors ([`svd`]) and regression ([`ridge`]), what weighs how much in a list
-//! ([`listwise`]) and how that changes from event to event ([`online`]), sets of rows ([`rows`]) and their scores
-//! ([`scores`]), selection of the best ([`select`]), ranking metrics
+//! ([`sequence`]), walks over a graph ([`walk`]), the nearest vectors ([`index`]), singular vectors ([`svd`]) and regression
+//! ([`ridge`]), what weighs how much in a list ([`listwise`]) and how that changes from event to event ([`online`]), trees that
+//! order candidates ([`rank`]), sets of rows ([`rows`]) and their scores ([`scores`]), selection of the best ([`select`]) and
+//! of what differs ([`mmr`]), ranking metrics
 //! ([`metrics`]) and intervals around their means ([`bootstrap`]). What it deliberately does not hold: IO, async, logging, public ids, a clock or a
 //! random source of its own. Chance enters as a seed, users and items are dense `u32` rows, and the
 //! same input gives the same bytes on the same machine, whatever the number of threads.
@@ -43,7 +44,9 @@ mod kernel;
 pub mod listwise;
 pub mod matrix;
 pub mod metrics;
+pub mod mmr;
 pub mod online;
+pub mod rank;
 pub mod ridge;
 pub mod rows;
 pub mod scores;
