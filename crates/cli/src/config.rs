@@ -12,7 +12,9 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sona_domain::{EventRule, EventRules, EventType};
 use sona_engine::options;
+use sona_server::identity::Secret;
 use sona_server::{IdentityOptions, ServerOptions};
+use sona_store::vectors::EMBEDDED;
 
 use crate::telemetry::Log;
 
@@ -25,6 +27,8 @@ const DEFAULT_FILE: &str = "sona.toml";
 pub(crate) struct Config {
     /// Where data lives.
     pub(crate) storage: Storage,
+    /// The index of title vectors, where it is not memory.
+    pub(crate) vectors: Vectors,
     /// The HTTP server.
     pub(crate) server: ServerOptions,
     /// Who callers are.
@@ -69,6 +73,8 @@ pub(crate) struct Storage {
     pub(crate) database: String,
     /// Model files: `file:PATH`.
     pub(crate) blobs: String,
+    /// Where title vectors are searched: `memory:`, or `qdrant://HOST:6334/NAME` or `qdrants://…`.
+    pub(crate) vectors: String,
 }
 
 impl Default for Storage {
@@ -78,12 +84,32 @@ impl Default for Storage {
 }
 
 impl Storage {
-    /// Both parts embedded in one folder.
+    /// All parts embedded, in one folder.
     pub(crate) fn in_folder(folder: &Path) -> Self {
         Self {
             database: format!("sqlite:{}", folder.join("sona.db").display()),
             blobs: format!("file:{}", folder.join("blobs").display()),
+            vectors: EMBEDDED.to_owned(),
         }
+    }
+}
+
+/// The index of title vectors, where `storage.vectors` names one outside of this process.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Vectors {
+    /// The key its server demands.
+    pub(crate) api_key: Secret,
+    /// A file with that key; a line break at its end does not count.
+    pub(crate) api_key_file: String,
+    /// How long a request waits for it, in milliseconds.
+    pub(crate) deadline_ms: u64,
+}
+
+impl Default for Vectors {
+    fn default() -> Self {
+        let options::Vectors { deadline_ms } = options::Vectors::default();
+        Self { api_key: Secret::default(), api_key_file: String::new(), deadline_ms }
     }
 }
 
@@ -181,6 +207,7 @@ impl Config {
             als: self.als.clone(),
             content: self.content.clone(),
             graph: self.graph.clone(),
+            vectors: options::Vectors { deadline_ms: self.vectors.deadline_ms },
             encoder: self.encoder.clone(),
             training: self.training.clone(),
             live: self.live.clone(),
@@ -191,6 +218,10 @@ impl Config {
     fn check(&self) -> Result<(), ConfigError> {
         let mut problems = ranges::problems(self);
         problems.extend(self.identity.problems());
+        if !self.vectors.api_key.0.is_empty() && !self.vectors.api_key_file.is_empty() {
+            problems
+                .push("vectors.api_key and vectors.api_key_file are both set: keep one".to_owned());
+        }
         if self.encoder.model.is_empty() != self.encoder.tokenizer.is_empty() {
             problems.push(
                 "encoder.model and encoder.tokenizer belong together: set both or none".to_owned(),

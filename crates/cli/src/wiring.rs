@@ -8,9 +8,9 @@ use sona_domain::{Clock, IdSource, Timestamp};
 use sona_engine::{Engine, Parts};
 use sona_server::Identity;
 use sona_server::identity::api_key::RANDOM_BYTES;
-use sona_store::{Blobs, Store};
+use sona_store::{Blobs, Store, VectorIndex};
 
-use crate::config::Config;
+use crate::config::{Config, Vectors};
 
 /// The machine's clock.
 pub(crate) struct SystemClock;
@@ -49,6 +49,7 @@ pub(crate) async fn open_identity(config: &Config) -> anyhow::Result<Identity> {
 pub(crate) struct Stores {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) blobs: Arc<dyn Blobs>,
+    pub(crate) vectors: Option<Arc<dyn VectorIndex>>,
 }
 
 /// Opens the stores; brings the schema up to date.
@@ -56,7 +57,20 @@ pub(crate) async fn open_stores(config: &Config) -> anyhow::Result<Stores> {
     let store = sona_store::open(&config.storage.database).await.context("storage.database")?;
     let blobs =
         sona_store::blobs::open_blobs(&config.storage.blobs).await.context("storage.blobs")?;
-    Ok(Stores { store, blobs })
+    let vectors = open_vectors(config)?;
+    Ok(Stores { store, blobs, vectors })
+}
+
+/// The index of title vectors the configuration names; `None` if that is memory. Nothing is connected yet.
+pub(crate) fn open_vectors(config: &Config) -> anyhow::Result<Option<Arc<dyn VectorIndex>>> {
+    let Vectors { api_key, api_key_file, .. } = &config.vectors;
+    let api_key = if api_key_file.is_empty() {
+        api_key.0.clone()
+    } else {
+        let text = fs_err::read_to_string(api_key_file).context("vectors.api_key_file")?;
+        text.trim_end_matches(['\r', '\n']).to_owned()
+    };
+    sona_store::open_vectors(&config.storage.vectors, &api_key).context("storage.vectors")
 }
 
 /// Opens the engine on `stores`.
@@ -64,6 +78,7 @@ pub(crate) async fn open_engine(config: &Config, stores: Stores) -> anyhow::Resu
     let parts = Parts {
         store: stores.store,
         blobs: stores.blobs,
+        vectors: stores.vectors,
         clock: Arc::new(SystemClock),
         ids: Arc::new(UuidIds),
         options: config.engine_options()?,

@@ -203,6 +203,11 @@ pub struct SourceStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schema(value_type = Option<String>))]
     pub absent: Option<Cow<'static, str>>,
+    /// In which way it was answered otherwise than it should have been: something it relies on failed, and something else
+    /// stood in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schema(value_type = Option<String>))]
+    pub degraded: Option<Cow<'static, str>>,
 }
 
 /// An answer: what this user should see next, and why.

@@ -24,7 +24,7 @@ use crate::live::users::Taste;
 use crate::options::ContentBased;
 use crate::snapshot::Snapshot;
 use crate::snapshot::embedding::Placed;
-use crate::vectors::Vectors;
+use crate::vectors::{Found, Vectors};
 
 use collaborative::Collaborative;
 use context::Context;
@@ -52,6 +52,8 @@ pub(crate) struct Question<'q> {
     /// Where clocks hang of which nothing else is known.
     pub(crate) timezone: &'q Zone,
     pub(crate) vectors: &'q Vectors,
+    /// What was found near the user's titles outside of this process.
+    pub(crate) found: &'q Found,
     pub(crate) content: &'q ContentBased,
     pub(crate) now: Timestamp,
     /// The rows that may be shown.
@@ -121,6 +123,11 @@ pub(crate) trait Candidates {
 
     /// Why it brings nothing, for when it does not.
     fn absent(&self) -> &'static str;
+
+    /// In which way its answer was made otherwise than it should have been.
+    fn degraded(&self) -> Option<&'static str> {
+        None
+    }
 }
 
 impl<C: Candidates + ?Sized> Candidates for &C {
@@ -138,6 +145,10 @@ impl<C: Candidates + ?Sized> Candidates for &C {
 
     fn absent(&self) -> &'static str {
         (**self).absent()
+    }
+
+    fn degraded(&self) -> Option<&'static str> {
+        (**self).degraded()
     }
 }
 

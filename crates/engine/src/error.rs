@@ -81,7 +81,10 @@ impl Error {
             Self::Busy => true,
             Self::Store(error) => {
                 use sona_store::Error;
-                matches!(error, Error::Unavailable(_) | Error::Blob { .. })
+                matches!(
+                    error,
+                    Error::Unavailable(_) | Error::Blob { .. } | Error::IndexUnavailable { .. }
+                )
             }
             Self::UnknownContent(_)
             | Self::ContentExists(_)

@@ -103,6 +103,7 @@ impl<'s> Ensemble<'s> {
                 candidates: best.len() as u32,
                 weight: member.map_or(0.0, |member| member.weight),
                 absent: best.is_empty().then_some(absent.into()),
+                degraded: member.and_then(|m| m.candidates.degraded()).map(Into::into),
             }
         };
         Source::ALL.into_iter().map(status).collect()

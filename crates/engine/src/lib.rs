@@ -55,7 +55,8 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use sona_domain::{Clock, Cursor, IdSource, Timestamp};
 use sona_numeric::sequence::Transitions;
-use sona_store::{Blobs, Store};
+use sona_store::vectors::EMBEDDED;
+use sona_store::{Blobs, Store, VectorIndex};
 use tokio::sync::mpsc;
 
 pub use content::WriteContent;
@@ -76,7 +77,7 @@ use live::counts::Counts;
 use live::users::Users;
 use log::{LogTask, Request};
 use snapshot::Snapshot;
-use vectors::{Follower, Vectors};
+use vectors::{Elsewhere, Follower, Vectors};
 
 /// What the engine is made of; the caller decides which twins, clock and ids.
 pub struct Parts {
@@ -84,6 +85,8 @@ pub struct Parts {
     pub store: Arc<dyn Store>,
     /// Where model files are kept.
     pub blobs: Arc<dyn Blobs>,
+    /// An index of title vectors outside of this process; without one those in memory are searched.
+    pub vectors: Option<Arc<dyn VectorIndex>>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Names for events sent without one, and for jobs.
@@ -111,6 +114,7 @@ pub struct Engine {
     encoders: Encoders,
     vectors: RwLock<Vectors>,
     follower: Arc<Follower>,
+    elsewhere: Option<Arc<Elsewhere>>,
     condition: Mutex<Condition>,
 }
 
@@ -152,12 +156,22 @@ pub struct Stats {
     pub vectors: usize,
     /// [`EncoderInfo::name`] of the encoder they are of; during a switch that is still the last one.
     pub vectors_of: Option<String>,
+    /// Where vectors are searched: `memory:`, or an index outside of this process, without credentials.
+    pub vector_index: String,
+    /// Why that index, if it is not memory, cannot be searched or kept in step.
+    pub vector_index_error: Option<String>,
+    /// Searches there so far, by what became of them; empty if it is memory.
+    pub vector_searches: Vec<(&'static str, u64)>,
 }
 
 impl Engine {
     /// Opens the engine and brings it to the present: when this returns, it can answer.
     pub async fn open(parts: Parts) -> Result<Arc<Self>> {
-        let Parts { store, blobs, clock, ids, options } = parts;
+        let Parts { store, blobs, vectors, clock, ids, options } = parts;
+        let elsewhere = vectors.map(|index| {
+            let deadline = Duration::from_millis(options.vectors.deadline_ms);
+            Arc::new(Elsewhere::new(index, deadline))
+        });
         let encoders = Encoders::open(&options.encoder).await?;
         let (requests, queue) = mpsc::channel(options.live.queue.max(1));
         let counts = Counts::new(Transitions::new(0), Vec::new(), Cursor(0), &options, clock.now());
@@ -184,6 +198,7 @@ impl Engine {
             encoders,
             vectors: RwLock::default(),
             follower: Arc::default(),
+            elsewhere,
             condition: Mutex::default(),
         });
         engine.load().await?;
@@ -192,12 +207,16 @@ impl Engine {
         tokio::spawn(LogTask::new(engine.clone(), queue).run());
         let period = Duration::from_millis(engine.options.live.follow_interval_ms.max(10));
         tokio::spawn(vectors::follow(Arc::downgrade(&engine), engine.follower.clone(), period));
+        if let Some(elsewhere) = &engine.elsewhere {
+            tokio::spawn(vectors::copy(Arc::downgrade(&engine), elsewhere.clone(), period));
+        }
         Ok(engine)
     }
 
     /// Finishes what waits, writes the profiles behind, and closes the database.
     pub async fn close(&self) {
         self.follower.stop();
+        self.elsewhere.iter().for_each(|elsewhere| elsewhere.wake());
         let (reply, done) = tokio::sync::oneshot::channel();
         if self.requests.send(Request::Stop { reply }).await.is_ok() {
             let _ = done.await;
@@ -219,6 +238,7 @@ impl Engine {
     pub fn stats(&self) -> Stats {
         let condition = self.condition();
         let vectors = self.vectors();
+        let elsewhere = self.elsewhere.as_deref();
         Stats {
             database: self.store.describe(),
             content: self.catalogue.latest().entries(),
@@ -232,6 +252,9 @@ impl Engine {
             encoder_error: self.encoders.error(),
             vectors: vectors.len(),
             vectors_of: Some(vectors.encoder().to_owned()).filter(|name| !name.is_empty()),
+            vector_index: elsewhere.map_or_else(|| EMBEDDED.to_owned(), Elsewhere::describe),
+            vector_index_error: elsewhere.and_then(Elsewhere::error),
+            vector_searches: elsewhere.map(Elsewhere::searches).unwrap_or_default(),
         }
     }
 

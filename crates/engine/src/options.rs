@@ -2,12 +2,14 @@
 //! these, so a default is written once.
 
 mod fusion;
+mod vectors;
 
 use serde::{Deserialize, Serialize};
 use sona_domain::{EventRules, Zone};
 use sona_numeric::{Interactions, als, attribute, embedding, item_item, sequence, walk};
 
 pub use fusion::Fusion;
+pub use vectors::Vectors;
 
 /// The engine's options.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -34,6 +36,8 @@ pub struct Options {
     pub content: ContentBased,
     /// The graph source.
     pub graph: Graph,
+    /// An index of title vectors outside of this process.
+    pub vectors: Vectors,
     /// Text to vectors.
     pub encoder: TextEncoder,
     /// Training jobs.

@@ -1,20 +1,26 @@
 //! What should this user see next: gate, candidates, fusion, a second look at the gate, reasons.
 
+use std::sync::Arc;
+
 use sona_domain::{
     ContentId, Recommendation, RecommendationType, Recommendations, Source, Timestamp, UserId,
 };
+use sona_numeric::rows::RowSet;
 use sona_numeric::sequence;
 
 use crate::Engine;
-use crate::candidates::Question;
+use crate::candidates::{Question, content};
 use crate::catalogue::View;
 use crate::error::Result;
 use crate::fuse::{Ensemble, Fused};
 use crate::gate;
-use crate::live::users::User;
+use crate::live::users::{Taste, User};
+use crate::options::Fusion;
 use crate::reasons::Reasons;
+use crate::snapshot::Snapshot;
 use crate::snapshot::embedding::Embedding;
 use crate::snapshot::graph::Graph;
+use crate::vectors::Found;
 
 pub use sona_domain::RequestContext;
 
@@ -43,21 +49,69 @@ pub struct RecommendRequest {
     pub context: RequestContext,
 }
 
+/// What a request is answered from. It holds no lock, so that something can be waited for.
+struct Asked {
+    snapshot: Arc<Snapshot>,
+    view: Arc<View>,
+    taste: Arc<Taste>,
+    allowed: RowSet,
+    /// Whether the request itself forbids rows.
+    narrowed: bool,
+    fusion: Fusion,
+    limit: usize,
+    /// How many candidates each source may bring.
+    per_source: usize,
+    now: Timestamp,
+}
+
 impl Engine {
     /// The user's list. An unknown user gets a cold one; it is empty only if nothing unseen is available.
     pub async fn recommend(&self, request: &RecommendRequest) -> Result<Recommendations> {
         let user = self.users.get(&request.user_id, &*self.store, &self.catalogue).await?;
-        Ok(self.answer(request, &user, self.clock.now()))
+        let asked = self.look_at(request, &user, self.clock.now());
+        let found = self.find_near(&asked).await;
+        Ok(self.answer(request, &user, (&asked, &found)))
     }
 
-    fn answer(&self, request: &RecommendRequest, user: &User, now: Timestamp) -> Recommendations {
+    /// What a request stands on, as of now.
+    fn look_at(&self, request: &RecommendRequest, user: &User, now: Timestamp) -> Asked {
         let limit = request.limit.clamp(1, MAX_LIMIT);
         let snapshot = self.snapshot.load_full();
         let view = self.catalogue.view(now);
         let taste = user.taste(&snapshot);
         let excluded: Vec<_> =
             request.exclude.iter().filter_map(|id| self.catalogue.row(id)).collect();
-        let allowed = gate::allowed(&view, &taste, &excluded);
+        Asked {
+            allowed: gate::allowed(&view, &taste, &excluded),
+            fusion: self.options.fusion.for_user(taste.engaged.len(), &request.context),
+            narrowed: !excluded.is_empty(),
+            per_source: self.options.fusion.candidates_per_source.max(limit + SPARE),
+            now,
+            limit,
+            snapshot,
+            view,
+            taste,
+        }
+    }
+
+    /// What the content source asks an index outside of this process, if there is one. Otherwise nothing is waited for.
+    async fn find_near(&self, asked: &Asked) -> Found {
+        if asked.fusion.content <= 0.0 {
+            return Found::default();
+        }
+        let options = (&self.options.content, asked.now);
+        let among = (&asked.allowed, asked.per_source);
+        self.find(|vectors| content::wanted(vectors, &asked.taste.liked, options, among)).await
+    }
+
+    fn answer(
+        &self,
+        request: &RecommendRequest,
+        user: &User,
+        (asked, found): (&Asked, &Found),
+    ) -> Recommendations {
+        let Asked { snapshot, view, taste, allowed, fusion, limit, now, .. } = asked;
+        let (limit, now) = (*limit, *now);
         let sequence: sequence::Options = (&self.options.sequence).into();
 
         let vectors = self.vectors();
@@ -68,34 +122,34 @@ impl Engine {
         let counts = self.counts();
         let latest = sequence.source_weights(&taste.recent, &counts.viewers);
         let question = Question {
-            snapshot: &snapshot,
+            snapshot,
             counts: &counts,
             near: &alike.near,
             embedding: placed.as_deref(),
             walk: walk.as_ref(),
             trending: &counts.trending,
-            taste: &taste,
+            taste,
             latest: &latest,
-            view: &view,
+            view,
             context: &request.context,
             timezone: &self.options.context.timezone,
             vectors: &vectors,
+            found,
             content: &self.options.content,
             now,
-            allowed: &allowed,
-            narrowed: !excluded.is_empty(),
-            limit: self.options.fusion.candidates_per_source.max(limit + SPARE),
+            allowed,
+            narrowed: asked.narrowed,
+            limit: asked.per_source,
         };
-        let fusion = self.options.fusion.for_user(taste.engaged.len(), &request.context);
-        let ensemble = Ensemble::ask(&question, &fusion, limit + SPARE);
+        let ensemble = Ensemble::ask(&question, fusion, limit + SPARE);
         let reasons = Reasons {
-            view: &view,
+            view,
             counts: &counts,
             alike: &alike,
             embedding: placed.as_deref(),
             walk: graph.as_ref().zip(walk.as_ref()),
-            snapshot: &snapshot,
-            taste: &taste,
+            snapshot,
+            taste,
             vectors: &vectors,
             shortlist: taste.by_factors.get(),
             latest: &latest,

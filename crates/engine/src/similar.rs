@@ -15,6 +15,7 @@ use crate::live::counts::Counts;
 use crate::options::Fusion;
 use crate::recommend::MAX_LIMIT;
 use crate::snapshot::Snapshot;
+use crate::vectors::{Vectors, Wanted};
 
 /// Candidates kept beyond the limit, as in a recommendation.
 const SPARE: usize = 20;
@@ -34,7 +35,7 @@ const ABSENT: &str = "it knows nothing of this title and another one";
 impl Engine {
     /// The titles most like `id`, most alike first; only titles that may be shown now. Empty if nobody has
     /// engaged with it, nothing is said of it and its text has no vector yet.
-    pub fn similar(&self, id: &ContentId, limit: usize) -> Result<Vec<SimilarTitle>> {
+    pub async fn similar(&self, id: &ContentId, limit: usize) -> Result<Vec<SimilarTitle>> {
         let now = self.clock.now();
         let unknown = || Error::UnknownContent(id.clone());
         let row = self.catalogue.row(id).ok_or_else(unknown)?;
@@ -46,13 +47,19 @@ impl Engine {
         let limit = limit.clamp(1, MAX_LIMIT);
         let per_source = self.options.fusion.candidates_per_source.max(limit + SPARE);
         let dense = |source, scores| Dense::new(source, scores, &allowed, per_source, ABSENT);
+        let near = |vectors: &Vectors| {
+            let vector = vectors.get(row).map(<[f32]>::to_vec);
+            let allowed = allowed.clone();
+            vector.map(|vector| Wanted::Near { vector, limit: per_source, allowed })
+        };
+        let found = self.find(|vectors| near(vectors).into_iter().collect()).await;
         let snapshot = self.snapshot.load_full();
         let (vectors, alike, counts) = (self.vectors(), self.attributes.alike(), self.counts());
         let sources: [Box<dyn Candidates>; 4] = [
             Box::new(dense(Source::Collaborative, cosines(&snapshot, row))),
             Box::new(dense(Source::Sequence, co_engagement(&counts, row))),
             Box::new(dense(Source::Attributes, features(&alike.near, &counts, &view, row))),
-            Box::new(Alike::new(&vectors, row, (&allowed, per_source), ABSENT)),
+            Box::new(Alike::new((&vectors, &found), row, (&allowed, per_source), ABSENT)),
         ];
         let fusion =
             Fusion { content: self.options.content.similar_weight, ..self.options.fusion.clone() };

@@ -4,23 +4,35 @@
 //! the whole catalogue is encoded by a job (`job`); while that runs the vectors of the encoder before stay, and what is
 //! written meanwhile gets a vector of that one. Every process follows by itself (`follow`): what is stored is read, what is not
 //! is encoded and stored. What is near a vector is found by an exact index ([`sona_numeric::index`]), in which every change
-//! counts at once.
+//! counts at once. Where an index outside of this process is configured ([`sona_store::vectors`]) it is kept in step (`copy`) and
+//! searched in place of this one (`search`), which answers whenever that one does not (`elsewhere`).
 
+mod copy;
+mod elsewhere;
 mod follow;
 mod imported;
 mod job;
+mod journal;
+mod search;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use sona_domain::Timestamp;
 use sona_numeric::index::{Index, MAX_WIDTH};
+use sona_numeric::matrix::dot;
 use sona_numeric::rows::RowSet;
+use sona_numeric::select;
 
 pub use job::EMBEDDINGS_NAME;
 
+pub(crate) use copy::copy;
+pub(crate) use elsewhere::Elsewhere;
 pub(crate) use follow::{Follower, follow};
 pub(crate) use imported::imported;
+pub(crate) use search::{Found, Wanted};
+
+use journal::Journal;
 
 /// SHA-256 of the text a vector was made from.
 pub(crate) type TextDigest = [u8; 32];
@@ -36,6 +48,12 @@ pub(crate) struct Vectors {
     completed_at: Option<Timestamp>,
     index: Index,
     made_from: HashMap<u32, TextDigest>,
+    /// A number no other set of vectors in this process has; 0 where nobody asks.
+    generation: u64,
+    /// How often a vector came or went.
+    changes: u64,
+    /// Who is told of that.
+    journal: Option<Arc<Journal>>,
     /// What was found near titles; emptied whenever a vector comes or goes.
     near: Mutex<HashMap<u32, Near>>,
 }
@@ -54,8 +72,27 @@ impl Vectors {
             completed_at: None,
             index: Index::new(width.clamp(1, MAX_WIDTH)),
             made_from: HashMap::new(),
+            generation: 0,
+            changes: 0,
+            journal: None,
             near: Mutex::default(),
         }
+    }
+
+    /// From here on `elsewhere` is told of changes; what is there it finds out by itself.
+    pub(crate) fn told_to(mut self, elsewhere: &Elsewhere) -> Self {
+        self.generation = elsewhere.next_generation();
+        self.journal = Some(elsewhere.journal.clone());
+        self
+    }
+
+    /// Which vectors these are, for an index outside of this process.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    fn changes(&self) -> u64 {
+        self.changes
     }
 
     /// Whose vectors they are; empty as long as there are none.
@@ -66,6 +103,11 @@ impl Vectors {
     /// How many there are.
     pub(crate) fn len(&self) -> usize {
         self.made_from.len()
+    }
+
+    /// The rows that have one, as a set.
+    fn all(&self) -> &RowSet {
+        self.index.rows()
     }
 
     /// The rows that have one.
@@ -98,6 +140,10 @@ impl Vectors {
 
     /// Takes a row's vector away.
     pub(crate) fn remove(&mut self, row: u32) {
+        self.changes += 1;
+        if let Some(journal) = &self.journal {
+            journal.note(row);
+        }
         self.near.get_mut().unwrap_or_else(PoisonError::into_inner).clear();
         self.made_from.remove(&row);
         self.index.remove(row);
@@ -107,6 +153,27 @@ impl Vectors {
     /// a vector. Empty if `query` points nowhere or is of another width.
     pub(crate) fn nearest(&self, query: &[f32], k: usize, allowed: &RowSet) -> Vec<(u32, f32)> {
         self.index.search(query, k, allowed).unwrap_or_default()
+    }
+
+    /// The `limit` of `rows` nearest to `query`, which has length 1, with their cosines, the nearest first; without those that
+    /// have no vector.
+    pub(crate) fn ranked(&self, query: &[f32], rows: Vec<u32>, limit: usize) -> Vec<(u32, f32)> {
+        let cosine = |row| Some((row, dot(query, self.get(row)?)));
+        select::top_k_of(rows.into_iter().filter_map(cosine), limit, f32::NEG_INFINITY)
+    }
+
+    /// Whether [`Vectors::near`] would have to search.
+    pub(crate) fn has_near(&self, row: u32, k: usize) -> bool {
+        let known = self.near.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(&row).is_some_and(|near| near.len() >= k.min(self.len() - 1))
+    }
+
+    /// Keeps what was found near `row` elsewhere, unless these are not the vectors it was found with.
+    fn keep_near(&self, row: u32, near: Vec<(u32, f32)>, (generation, changes): (u64, u64)) {
+        if (self.generation, self.changes) == (generation, changes) {
+            let mut known = self.near.lock().unwrap_or_else(PoisonError::into_inner);
+            known.insert(row, near.into());
+        }
     }
 
     /// The `k` rows nearest to `row`, without itself; kept until a vector changes. Empty if it has no vector.

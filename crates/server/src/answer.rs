@@ -68,6 +68,9 @@ impl Json {
         if let Some(absent) = &status.absent {
             self.raw(r#","absent":"#).text(absent);
         }
+        if let Some(degraded) = &status.degraded {
+            self.raw(r#","degraded":"#).text(degraded);
+        }
         self.raw("}");
     }
 
@@ -155,12 +158,14 @@ mod tests {
     }
 
     fn status() -> impl Strategy<Value = SourceStatus> {
-        (source(), any::<u32>(), number(), prop::option::of(any::<String>())).prop_map(
-            |(source, candidates, weight, absent)| SourceStatus {
+        let words = || prop::option::of(any::<String>());
+        (source(), any::<u32>(), number(), words(), words()).prop_map(
+            |(source, candidates, weight, absent, degraded)| SourceStatus {
                 source,
                 candidates,
                 weight,
                 absent: absent.map(Into::into),
+                degraded: degraded.map(Into::into),
             },
         )
     }

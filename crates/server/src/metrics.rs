@@ -157,7 +157,15 @@ impl Metrics {
             gauge!("sona_applied_cursor").set(stats.applied.0 as f64);
             gauge!("sona_model_version").set(stats.model_version.unwrap_or(0) as f64);
             gauge!("sona_transitions").set(stats.transitions as f64);
-            let errors = [&stats.follow_error, &stats.model_error, &stats.encoder_error];
+            for (outcome, searches) in &stats.vector_searches {
+                counter!("sona_vector_searches_total", "outcome" => *outcome).absolute(*searches);
+            }
+            let errors = [
+                &stats.follow_error,
+                &stats.model_error,
+                &stats.encoder_error,
+                &stats.vector_index_error,
+            ];
             let healthy = errors.iter().all(|error| error.is_none());
             gauge!("sona_healthy").set(if healthy { 1.0 } else { 0.0 });
         });
@@ -190,6 +198,10 @@ fn describe() {
         "Events received: accepted (durable and applied), duplicate, or rejected."
     );
     describe_counter!("sona_refusals_total", "Callers turned away (401, 403), by reason.");
+    describe_counter!(
+        "sona_vector_searches_total",
+        "Requests to a vector index outside of this process, by outcome; those not answered were searched in memory."
+    );
     describe_gauge!("sona_content", "Entries in the catalogue.");
     describe_gauge!("sona_resident_users", "Users whose state is in memory.");
     describe_gauge!(

@@ -13,8 +13,10 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// A failed store call.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The URL names no database or blob store we know.
-    #[error("{0:?} is not a supported URL (sqlite:PATH, postgres://…; blobs: file:PATH, memory:)")]
+    /// The URL names no database, blob store or vector index we know.
+    #[error(
+        "{0:?} is not a supported URL (sqlite:PATH, postgres://…; blobs: file:PATH, memory:; vectors: memory:, qdrant://HOST:6334, qdrants://…)"
+    )]
     Url(String),
     /// The database cannot be reached, is locked, or broke off: try again later.
     #[error("the database is unavailable: {0}")]
@@ -33,6 +35,17 @@ pub enum Error {
     /// The caller passed something the store refuses, such as a non-finite metric or a job id already taken.
     #[error("{0}")]
     Invalid(String),
+    /// The vector index does not answer, or not now: try again later, or search without it.
+    #[error("the vector index {place} is unavailable: {detail}")]
+    IndexUnavailable {
+        /// Where it is, without credentials.
+        place: String,
+        /// What it said.
+        detail: String,
+    },
+    /// The vector index has no set of this encoder's vectors, or no more: make it anew.
+    #[error("the vector index has no vectors of {0}")]
+    NoSet(String),
     /// The blob store failed.
     #[error("the blob store failed on {key}: {source}")]
     Blob {

@@ -1,4 +1,5 @@
-//! Everything durable: the database seam with its SQLite and PostgreSQL twins, and the blob seam.
+//! Everything durable: the database seam with its SQLite and PostgreSQL twins, the blob seam, and the vectors seam's
+//! distributed side ([`vectors`]).
 //!
 //! Each group of methods is a small trait in a file of its own ([`events`], [`content`], [`imports`], [`users`],
 //! [`profiles`], [`models`], [`jobs`], [`keys`], [`embeddings`]); [`Store`] is their sum. A URL decides which twin is opened
@@ -19,6 +20,7 @@ pub mod keys;
 pub mod models;
 pub mod profiles;
 pub mod users;
+pub mod vectors;
 
 mod postgres;
 mod row;
@@ -39,6 +41,7 @@ pub use keys::Keys;
 pub use models::Models;
 pub use profiles::Profiles;
 pub use users::{RemovedUser, UserRemoval, Users};
+pub use vectors::{VectorIndex, open_vectors};
 
 /// The database: the truth everything in memory is a view of.
 #[async_trait]

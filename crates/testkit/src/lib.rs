@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod databases;
 pub mod ids;
+pub mod qdrant;
 pub mod server;
 pub mod world;
 

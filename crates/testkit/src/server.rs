@@ -215,6 +215,7 @@ async fn open(
     let parts = Parts {
         store,
         blobs: blobs.clone(),
+        vectors: None,
         clock: clock.clone(),
         ids: ids.clone(),
         options: options.clone(),

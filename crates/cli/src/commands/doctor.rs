@@ -19,7 +19,7 @@ use crate::wiring;
 /// Written, read and deleted to see whether blobs work.
 const PROBE: &str = "doctor/probe";
 
-/// How long a server on our port may take to say who it is.
+/// How long a server on our port may take to say who it is, and one with vectors which version it is.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 #[derive(Debug, clap::Args)]
@@ -77,6 +77,7 @@ async fn examine(config: &Config) -> Vec<Finding> {
             store.close().await;
         }
     }
+    findings.push(finding("vectors", check_vectors(config).await));
     findings.push(finding("port", check_port(config).await));
     findings
 }
@@ -119,6 +120,23 @@ async fn check_blobs(
         Ok(Some(read)) if &*read == b"probe" => Ok("written, read and deleted".to_owned()),
         Ok(_) => Err("what was written is not what was read; check storage.blobs".to_owned()),
         Err(error) => Err(format!("{error}; check storage.blobs and the folder's permissions")),
+    }
+}
+
+async fn check_vectors(config: &Config) -> Result<String, String> {
+    let index = wiring::open_vectors(config).map_err(|error| format!("{error:#}"))?;
+    let Some(index) = index else { return Ok("searched in memory".to_owned()) };
+    let version = tokio::time::timeout(PATIENCE, index.ping()).await;
+    let version = version.unwrap_or_else(|_| {
+        let place = index.describe();
+        Err(sona_store::Error::IndexUnavailable {
+            place,
+            detail: format!("silent for {PATIENCE:?}"),
+        })
+    });
+    match version {
+        Ok(version) => Ok(format!("{}, version {version}", index.describe())),
+        Err(error) => Err(format!("{error}; check storage.vectors and vectors.api_key")),
     }
 }
 

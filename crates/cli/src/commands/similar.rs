@@ -32,7 +32,7 @@ pub(crate) async fn run(config: &Config, args: &Args) -> anyhow::Result<Exit> {
         engine.close().await;
         return Ok(Exit::NotFound);
     };
-    let similar = engine.similar(&args.content_id, args.limit.into())?;
+    let similar = engine.similar(&args.content_id, args.limit.into()).await?;
     if args.json {
         let list = serde_json::to_value(&similar)?;
         say_json(&json!({"content_id": args.content_id, "similar": list}))?;

@@ -71,8 +71,21 @@ fn doctor_on_an_empty_folder_is_content() {
     let report = folder.sona(&["doctor", "--json"]).expect(0).json();
     assert_eq!(report["ok"], true, "{report:#}");
     assert!(finding(&report, "model").1.contains("`sona train` makes one"), "{report:#}");
+    assert_eq!(finding(&report, "vectors").1, "searched in memory");
     let people = folder.sona(&["doctor"]).expect(0).stdout;
     assert!(people.lines().all(|line| line.starts_with("ok  ")), "{people}");
+}
+
+#[test]
+fn doctor_names_a_vector_index_that_does_not_answer() {
+    let folder = Folder::new()
+        .with("SONA_SERVER_PORT", "0")
+        .with("SONA_STORAGE_VECTORS", "qdrant://127.0.0.1:1/films");
+    let report = folder.sona(&["doctor", "--json"]).expect(1).json();
+    let (ok, detail) = finding(&report, "vectors");
+    assert_eq!(ok, false);
+    assert!(detail.contains("qdrant://127.0.0.1:1/films is unavailable"), "{detail}");
+    assert!(detail.contains("check storage.vectors"), "{detail}");
 }
 
 #[test]

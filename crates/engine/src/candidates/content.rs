@@ -10,7 +10,7 @@ use sona_numeric::select;
 use super::{Candidates, Question, scaled};
 use crate::history::Liked;
 use crate::options::ContentBased;
-use crate::vectors::Vectors;
+use crate::vectors::{Found, Vectors, Wanted};
 
 /// Days after which a title counts [`ContentBased::monthly_decay`] of what it did.
 const MONTH_DAYS: f64 = 30.0;
@@ -27,17 +27,36 @@ pub(crate) struct Content<'q> {
     best: Vec<(u32, f32)>,
     scale: f32,
     absent: &'static str,
+    degraded: Option<&'static str>,
+}
+
+/// What an index outside of this process is to look for, to spare [`Content::new`] the search: what is near all of the latest
+/// titles, at most `limit` of `allowed`, and near those of the very latest of which that is not known.
+pub(crate) fn wanted(
+    vectors: &Vectors,
+    liked: &[Liked],
+    (options, now): (&ContentBased, Timestamp),
+    (allowed, limit): (&RowSet, usize),
+) -> Vec<Wanted> {
+    let liked = weighed(vectors, liked, options, now);
+    let near = preference(vectors, &liked).map(|vector| Wanted::Near {
+        vector,
+        limit,
+        allowed: allowed.clone(),
+    });
+    let unknown = seeds(&liked, options)
+        .iter()
+        .map(|seed| seed.row)
+        .filter(|row| !vectors.has_near(*row, options.neighbours))
+        .map(|row| Wanted::Neighbours { row, limit: options.neighbours });
+    near.into_iter().chain(unknown).collect()
 }
 
 impl<'q> Content<'q> {
     /// Looks for what is near all of the latest titles together, and near each of the very latest.
     pub(crate) fn new(question: &Question<'q>) -> Self {
         let Question { vectors, taste, content: options, .. } = *question;
-        let liked = taste.liked.iter().filter(|liked| vectors.get(liked.row).is_some());
-        let liked: Vec<_> = liked
-            .map(|liked| aged(*liked, options.monthly_decay, question.now))
-            .filter(|liked| liked.weight > 0.0)
-            .collect();
+        let liked = weighed(vectors, &taste.liked, options, question.now);
         let mut content = Self {
             vectors,
             preference: preference(vectors, &liked),
@@ -50,16 +69,18 @@ impl<'q> Content<'q> {
                 (_, true) => "the user has no history yet",
                 (_, false) => "nothing is like the user's titles",
             },
+            degraded: question.found.lack(),
         };
-        content.best = content.look(question.allowed, question.limit);
+        content.best = content.look(question);
         content.scale = content.best.first().map_or(0.0, |(_, score)| score.recip());
         content
     }
 
     /// The best rows with what speaks for them. Where nothing reaches the threshold there is none.
-    fn look(&mut self, allowed: &RowSet, limit: usize) -> Vec<(u32, f32)> {
+    fn look(&mut self, question: &Question<'_>) -> Vec<(u32, f32)> {
+        let Question { allowed, limit, .. } = *question;
         let Some(preference) = &self.preference else { return Vec::new() };
-        let nearest = self.vectors.nearest(preference, limit, allowed);
+        let nearest = nearest((self.vectors, question.found), preference, (allowed, limit));
         // By the cosines that `raw` goes by, to the last bit.
         let nearest: Vec<_> = nearest.into_iter().map(|(row, _)| (row, self.cosine(row))).collect();
         if nearest.iter().all(|(_, cosine)| *cosine <= self.floor) {
@@ -89,6 +110,39 @@ impl<'q> Content<'q> {
     }
 }
 
+/// The `limit` rows of `allowed` nearest to `vector`, the nearest first: of those found outside of this process, or else found
+/// here.
+fn nearest(
+    (vectors, found): (&Vectors, &Found),
+    vector: &[f32],
+    (allowed, limit): (&RowSet, usize),
+) -> Vec<(u32, f32)> {
+    let Some(rows) = found.near(vectors) else {
+        return vectors.nearest(vector, limit, allowed);
+    };
+    let rows = rows.iter().copied().filter(|row| allowed.contains(*row)).collect();
+    vectors.ranked(vector, rows, limit)
+}
+
+/// Those of `liked` that have a vector and any weight left, with that.
+fn weighed(
+    vectors: &Vectors,
+    liked: &[Liked],
+    options: &ContentBased,
+    now: Timestamp,
+) -> Vec<Liked> {
+    let liked = liked.iter().filter(|liked| vectors.get(liked.row).is_some());
+    liked
+        .map(|liked| aged(*liked, options.monthly_decay, now))
+        .filter(|liked| liked.weight > 0.0)
+        .collect()
+}
+
+/// The very latest titles.
+fn seeds<'l>(liked: &'l [Liked], options: &ContentBased) -> &'l [Liked] {
+    &liked[..liked.len().min(options.seeds)]
+}
+
 /// `liked` with what is left of its weight. What comes from the future is as new as it can be.
 fn aged(liked: Liked, monthly_decay: f32, now: Timestamp) -> Liked {
     let days = (now.seconds_since(liked.at) / 86_400.0).floor().max(0.0);
@@ -110,7 +164,7 @@ fn preference(vectors: &Vectors, liked: &[Liked]) -> Option<Vec<f32>> {
 
 /// What is near each of the very latest titles: the weighted mean of the cosines.
 fn near(vectors: &Vectors, liked: &[Liked], options: &ContentBased) -> HashMap<u32, f32> {
-    let seeds = &liked[..liked.len().min(options.seeds)];
+    let seeds = seeds(liked, options);
     let sum: f32 = seeds.iter().map(|seed| seed.weight).sum();
     let mut near = HashMap::new();
     for seed in seeds {
@@ -147,6 +201,10 @@ impl Candidates for Content<'_> {
     fn absent(&self) -> &'static str {
         self.absent
     }
+
+    fn degraded(&self) -> Option<&'static str> {
+        self.degraded
+    }
 }
 
 /// Titles whose texts are like that of one title: how like, by the cosine.
@@ -159,16 +217,18 @@ pub(crate) struct Alike<'q> {
 }
 
 impl<'q> Alike<'q> {
-    /// At most `limit` of `allowed`. `absent` is said if there are none.
+    /// At most `limit` of `allowed`, those `found` outside of this process or else those found here. `absent` is said if
+    /// there are none.
     pub(crate) fn new(
-        vectors: &'q Vectors,
+        (vectors, found): (&'q Vectors, &Found),
         row: u32,
         (allowed, limit): (&RowSet, usize),
         absent: &'static str,
     ) -> Self {
         let vector = vectors.get(row);
-        let mut best =
-            vector.map(|vector| vectors.nearest(vector, limit, allowed)).unwrap_or_default();
+        let mut best = vector
+            .map(|vector| nearest((vectors, found), vector, (allowed, limit)))
+            .unwrap_or_default();
         best.retain(|(_, cosine)| *cosine > 0.0);
         let scale = best.first().map_or(0.0, |(_, cosine)| cosine.recip());
         Self { vectors, row, best, scale, absent }

@@ -25,7 +25,7 @@ use crate::options::{ContentBased, Options};
 use crate::snapshot::Snapshot;
 use crate::snapshot::embedding::Embedding;
 use crate::snapshot::graph::Graph;
-use crate::vectors::Vectors;
+use crate::vectors::{Found, Vectors};
 
 /// Fitted sources.
 pub(crate) struct Fitted {
@@ -149,6 +149,7 @@ impl Fitted {
         let placed = self.snapshot.embedding().map(Embedding::placed);
         let graph = self.snapshot.graph().map(Graph::now);
         let walk = graph.as_ref().map(|graph| graph.walk(&taste.recent));
+        let found = Found::default();
         let question = Question {
             snapshot: &self.snapshot,
             counts: &self.counts,
@@ -162,6 +163,7 @@ impl Fitted {
             context: &RequestContext::default(),
             timezone: &self.options.context.timezone,
             vectors: &self.vectors,
+            found: &found,
             content,
             now: case.at,
             allowed: &allowed,

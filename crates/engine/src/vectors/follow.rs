@@ -42,6 +42,11 @@ impl Follower {
         self.wake.notify_one();
     }
 
+    /// Whether it was ended.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Acquire)
+    }
+
     /// Ends the task.
     pub(crate) fn stop(&self) {
         self.stopped.store(true, Ordering::Release);
@@ -87,7 +92,7 @@ pub(crate) async fn follow(engine: Weak<Engine>, follower: Arc<Follower>, period
         // Whichever is first; a turn too many does no harm.
         let _ = tokio::time::timeout(period, follower.wake.notified()).await;
         let Some(engine) = engine.upgrade() else { return };
-        if follower.stopped.load(Ordering::Acquire) {
+        if follower.is_stopped() {
             return;
         }
         let error = engine.follow_vectors(&mut encoder).await.err().map(|e| e.to_string());
@@ -158,6 +163,10 @@ impl Engine {
             }
         }
         tracing::info!(encoder = name, titles = vectors.len(), "using the vectors of titles");
+        if let Some(elsewhere) = &self.elsewhere {
+            vectors = vectors.told_to(elsewhere);
+            elsewhere.wake();
+        }
         let mut rows: Vec<_> = vectors.rows().collect();
         *self.vectors_mut() = vectors;
         // What was written or deleted while the vectors were made or read.

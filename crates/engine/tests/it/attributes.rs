@@ -107,7 +107,7 @@ async fn what_is_described_alike_is_similar_before_anybody_watched_it() {
     let of_year = |id: &str, year| Content { year: Some(year), ..directed(id, "Ray", &[]) };
     let titles = [of_year("asked", 1960), of_year("close", 1962), of_year("far", 2005)];
     world.engine.put_content(&titles).await.expect("written");
-    let similar = world.engine.similar(&content_id("asked"), 20).expect("known");
+    let similar = world.engine.similar(&content_id("asked"), 20).await.expect("known");
     let place = |id: &str| similar.iter().position(|item| item.content_id.as_str() == id);
     assert!(place("close").expect("shares a director") < place("far").expect("so does it"));
     assert_eq!(similar[0].recommendation_type, RecommendationType::Attributes);

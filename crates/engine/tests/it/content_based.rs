@@ -108,8 +108,8 @@ async fn without_vectors_it_says_so() {
 #[tokio::test]
 async fn a_title_nobody_has_watched_has_similar_ones() {
     let world = with_vectors(World::new(Backend::Sqlite).await).await;
-    let similar = |id: &str| world.engine.similar(&content_id(id), 5).expect("known");
-    let found = similar("s1");
+    let similar = async |id: &str| world.engine.similar(&content_id(id), 5).await.expect("known");
+    let found = similar("s1").await;
     assert!(["s2", "s3"].contains(&found[0].content_id.as_str()), "{found:?}");
     assert_eq!(found[0].recommendation_type, RecommendationType::Content);
 
@@ -117,7 +117,7 @@ async fn a_title_nobody_has_watched_has_similar_ones() {
     world.fill(6, 8).await;
     world.track(vec![watch("a", "s1"), watch("a", "s2"), watch("b", "s1"), watch("b", "s2")]).await;
     world.train().await;
-    let found = similar("s1");
+    let found = similar("s1").await;
     let first = &found[0];
     assert_eq!(first.content_id, content_id("s2"));
     assert_eq!(first.recommendation_type, RecommendationType::Hybrid);

@@ -197,6 +197,7 @@ async fn a_configured_one_that_is_missing_stops_the_start() {
     let parts = Parts {
         store: sona_store::open(&database.url).await.expect("a database"),
         blobs: sona_store::blobs::open_blobs("memory:").await.expect("memory"),
+        vectors: None,
         clock: Arc::new(ManualClock::default()),
         ids: Arc::new(CountingIds::default()),
         options,

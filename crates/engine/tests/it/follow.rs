@@ -62,7 +62,7 @@ async fn deleted_content_is_gone_and_may_come_back() {
     assert!(world.engine.delete_content(&content_id("a0")).await.expect("deleted"));
     assert!(!world.engine.delete_content(&content_id("a0")).await.expect("asked"));
     assert!(!world.ids("nobody", 20).await.contains(&"a0".to_owned()));
-    assert!(world.engine.similar(&content_id("a0"), 5).is_err());
+    assert!(world.engine.similar(&content_id("a0"), 5).await.is_err());
     world.restart().await;
     assert!(!world.ids("nobody", 20).await.contains(&"a0".to_owned()));
     world.engine.write_content(&title("a0"), WriteContent::Create).await.expect("new again");

@@ -15,7 +15,7 @@ async fn families_stay_together() {
         let own = format!("{family}{}", &user[user.len() - 1..]);
         assert_eq!(world.ids(user, 3).await[0], own);
     }
-    let similar = world.engine.similar(&content_id("a0"), 5).expect("known");
+    let similar = world.engine.similar(&content_id("a0"), 5).await.expect("known");
     assert_eq!(similar.len(), 5);
     assert!(similar.iter().all(|item| item.content_id.as_str().starts_with('a')));
 }

@@ -15,5 +15,7 @@ mod learning;
 mod lists;
 mod training;
 mod vectors;
+mod vectors_elsewhere;
+mod vectors_sides;
 mod warm;
 mod world;

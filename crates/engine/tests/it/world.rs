@@ -20,6 +20,8 @@ pub(crate) struct World {
     pub(crate) blobs: Arc<dyn Blobs>,
     pub(crate) database: TestDatabase,
     pub(crate) options: Options,
+    /// Where vectors are searched.
+    vectors: String,
     ids: Arc<CountingIds>,
 }
 
@@ -31,12 +33,18 @@ impl World {
 
     /// An empty engine with these options.
     pub(crate) async fn with(backend: Backend, options: Options) -> Self {
+        Self::searching(backend, options, "memory:").await
+    }
+
+    /// An empty engine with these options, which has vectors searched at this URL.
+    pub(crate) async fn searching(backend: Backend, options: Options, vectors: &str) -> Self {
+        let vectors = vectors.to_owned();
         let database = TestDatabase::new(backend).await;
         let clock = Arc::new(ManualClock::default());
         let ids = Arc::new(CountingIds::default());
         let blobs = sona_store::blobs::open_blobs("memory:").await.expect("memory");
-        let engine = open(&database, &blobs, &clock, &ids, &options).await;
-        Self { engine, clock, blobs, database, options, ids }
+        let engine = open((&database, &blobs, vectors.as_str()), &clock, &ids, &options).await;
+        Self { engine, clock, blobs, database, options, vectors, ids }
     }
 
     /// Two families of `titles` titles each; `users` users of each family watched all of it but the title
@@ -65,7 +73,8 @@ impl World {
 
     /// A second engine on the same database, as another process would have.
     pub(crate) async fn another(&self) -> Arc<Engine> {
-        open(&self.database, &self.blobs, &self.clock, &self.ids, &self.options).await
+        let places = (&self.database, &self.blobs, self.vectors.as_str());
+        open(places, &self.clock, &self.ids, &self.options).await
     }
 
     /// Stops the engine and opens it again on the same data.
@@ -95,8 +104,7 @@ impl World {
 }
 
 async fn open(
-    database: &TestDatabase,
-    blobs: &Arc<dyn Blobs>,
+    (database, blobs, vectors): (&TestDatabase, &Arc<dyn Blobs>, &str),
     clock: &Arc<ManualClock>,
     ids: &Arc<CountingIds>,
     options: &Options,
@@ -104,6 +112,7 @@ async fn open(
     let parts = Parts {
         store: sona_store::open(&database.url).await.expect("a database"),
         blobs: blobs.clone(),
+        vectors: sona_store::open_vectors(vectors, "").expect("a URL"),
         clock: clock.clone(),
         ids: ids.clone(),
         options: options.clone(),

@@ -17,6 +17,7 @@ const PING_TIMEOUT: Duration = Duration::from_secs(2);
 const FOLLOW_PROBLEM: &str = "the event log cannot be followed";
 const MODEL_PROBLEM: &str = "the current model is not served";
 const ENCODER_PROBLEM: &str = "the current text encoder is not in use";
+const INDEX_PROBLEM: &str = "the vector index does not work; memory is searched";
 
 /// How the server is.
 #[derive(Serialize, ToSchema)]
@@ -44,6 +45,9 @@ pub(crate) struct Health {
     /// The vectors of titles; absent until the catalogue was encoded once.
     #[serde(skip_serializing_if = "Option::is_none")]
     vectors: Option<Vectors>,
+    /// Where vectors are searched: `memory:`, or a vector index outside of this process, without credentials; only its kind
+    /// where identity is configured.
+    vector_index: String,
     /// Position in the event log up to which events are reflected in lists.
     applied_cursor: i64,
     /// What is wrong, in words; empty if nothing is. Where identity is configured the causes are in the log only.
@@ -126,23 +130,24 @@ pub(crate) async fn health(State(app): State<Arc<App>>) -> Json<Health> {
     let follow = stats.follow_error.map(|error| app.told(FOLLOW_PROBLEM, &error));
     let model = stats.model_error.map(|error| app.told(MODEL_PROBLEM, &error));
     let encoder = stats.encoder_error.map(|error| app.told(ENCODER_PROBLEM, &error));
+    let index = stats.vector_index_error.map(|error| app.told(INDEX_PROBLEM, &error));
     let strangers = app.identity.is_configured();
-    let problems: Vec<_> = follow.into_iter().chain(model).chain(encoder).collect();
+    let problems: Vec<_> = [follow, model, encoder, index].into_iter().flatten().collect();
+    let place = |url: String| {
+        if strangers { url.split(':').next().unwrap_or_default().to_owned() } else { url }
+    };
     Json(Health {
         status: if problems.is_empty() { HealthStatus::Ok } else { HealthStatus::Degraded },
         service: "sona",
         version: env!("CARGO_PKG_VERSION"),
-        database: if strangers {
-            stats.database.split(':').next().unwrap_or_default().to_owned()
-        } else {
-            stats.database
-        },
+        database: place(stats.database),
         identity: if strangers { IdentityMode::Required } else { IdentityMode::None },
         content: stats.content,
         resident_users: stats.resident_users,
         model_version: stats.model_version,
         encoder: stats.encoder.map(Encoder::from),
         vectors: stats.vectors_of.map(|encoder| Vectors { encoder, titles: stats.vectors }),
+        vector_index: place(stats.vector_index),
         applied_cursor: stats.applied.0,
         problems,
     })

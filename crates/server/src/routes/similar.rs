@@ -50,6 +50,6 @@ pub(crate) async fn similar(
     let limit = params.integer("limit", 1, 100).unwrap_or(DEFAULT_LIMIT);
     params.finish()?;
     let generated_at = app.engine.now();
-    let similar = app.engine.similar(&content_id, limit)?;
+    let similar = app.engine.similar(&content_id, limit).await?;
     Ok(Json(SimilarTitles { content_id, similar, generated_at }))
 }

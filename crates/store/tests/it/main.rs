@@ -38,8 +38,12 @@ mod migrations;
 mod models;
 mod processes;
 mod profiles;
+#[path = "../../../testkit/src/qdrant.rs"]
+#[expect(unreachable_pub, reason = "a module of the test kit, included: the kit needs this crate")]
+mod qdrant;
 mod traces;
 mod users;
+mod vectors;
 
 use std::sync::Arc;
 
