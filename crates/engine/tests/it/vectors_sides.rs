@@ -161,6 +161,8 @@ async fn another_process_is_not_behind(world: World) {
     let list = async || crate::world::list(&other, "u", 2).await;
     eventually(async || degraded(&list().await).is_none()).await;
     world.engine.put_content(&[title("t100")]).await.expect("written");
+    // By the time of the last import others know that there is more.
+    world.clock.advance(1);
     world.engine.put_vectors(SET, vec![(content_id("t100"), vector(0))]).await.expect("written");
     eventually(async || crate::world::ids(&list().await) == ["t100", "t1"]).await;
     other.close().await;
