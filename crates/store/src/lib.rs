@@ -2,7 +2,7 @@
 //! distributed side ([`vectors`]).
 //!
 //! Each group of methods is a small trait in a file of its own ([`events`], [`content`], [`imports`], [`users`],
-//! [`profiles`], [`models`], [`jobs`], [`keys`], [`embeddings`]); [`Store`] is their sum. A URL decides which twin is opened
+//! [`profiles`], [`models`], [`jobs`], [`keys`], [`embeddings`], [`lessons`]); [`Store`] is their sum. A URL decides which twin is opened
 //! ([`open`]): `sqlite:PATH`, `sqlite::memory:` or `postgres://…`. Nothing above this crate knows which one it got,
 //! and nothing outside `sqlite/` and `postgres/` knows SQL.
 //!
@@ -17,6 +17,7 @@ pub mod events;
 pub mod imports;
 pub mod jobs;
 pub mod keys;
+pub mod lessons;
 pub mod models;
 pub mod profiles;
 pub mod users;
@@ -38,6 +39,7 @@ pub use events::{AppendOutcome, Events};
 pub use imports::{ImportBatch, ImportProgress, Imports};
 pub use jobs::{Jobs, NewJob};
 pub use keys::Keys;
+pub use lessons::{Learned, Lessons};
 pub use models::Models;
 pub use profiles::Profiles;
 pub use users::{RemovedUser, UserRemoval, Users};
@@ -46,7 +48,18 @@ pub use vectors::{VectorIndex, open_vectors};
 /// The database: the truth everything in memory is a view of.
 #[async_trait]
 pub trait Store:
-    Events + Catalogue + Imports + Users + Profiles + Models + Jobs + Keys + Embeddings + Send + Sync
+    Events
+    + Catalogue
+    + Imports
+    + Users
+    + Profiles
+    + Models
+    + Jobs
+    + Keys
+    + Embeddings
+    + Lessons
+    + Send
+    + Sync
 {
     /// Which twin this is and how it was reached, without credentials: for logs and `/health`.
     fn describe(&self) -> String;

@@ -10,6 +10,7 @@ mod events;
 mod imports;
 mod jobs;
 mod keys;
+mod lessons;
 mod models;
 mod presence;
 mod profiles;

@@ -34,6 +34,7 @@ mod events;
 mod imports;
 mod jobs;
 mod keys;
+mod lessons;
 mod migrations;
 mod models;
 mod processes;
