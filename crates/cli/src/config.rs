@@ -55,6 +55,10 @@ pub(crate) struct Config {
     pub(crate) content: options::ContentBased,
     /// The graph source.
     pub(crate) graph: options::Graph,
+    /// The ranker.
+    pub(crate) ranker: options::Ranker,
+    /// How unlike the titles of a list are.
+    pub(crate) diversity: options::Diversity,
     /// Text to vectors.
     pub(crate) encoder: options::TextEncoder,
     /// Training jobs.
@@ -207,6 +211,8 @@ impl Config {
             als: self.als.clone(),
             content: self.content.clone(),
             graph: self.graph.clone(),
+            ranker: self.ranker.clone(),
+            diversity: self.diversity.clone(),
             vectors: options::Vectors { deadline_ms: self.vectors.deadline_ms },
             encoder: self.encoder.clone(),
             training: self.training.clone(),

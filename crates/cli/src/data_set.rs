@@ -5,7 +5,7 @@ mod negatives;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use sona_domain::{EventRules, EventType, Timestamp};
+use sona_domain::{Content, Event, EventRules, EventType, Timestamp};
 use sona_engine::evaluate::{Builder, Data, Part, Protocol, Row};
 use sona_engine::import::{self, Named};
 use sona_formats::{
@@ -29,7 +29,7 @@ pub(crate) struct DataSetArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) negatives: Option<PathBuf>,
 
-    /// How lists are judged: full-ranking, last-item, sampled-negatives or cold-start. By default what the data is made
+    /// How lists are judged: full-ranking, last-item, sampled-negatives, cold-start or time-split. By default what the data is made
     /// for.
     #[arg(long)]
     pub(crate) protocol: Option<Protocol>,
@@ -113,6 +113,43 @@ fn part(split: Option<Split>, protocol: Protocol, negatives: bool) -> Option<Par
 fn is_ordered(dataset: &Dataset) -> bool {
     let mut events = dataset.sources.iter().filter(|source| source.contents == Contents::Events);
     events.all(Source::is_ordered)
+}
+
+/// The catalogue and the events of a data set, as they would be imported.
+pub(crate) fn read_events(
+    args: &DataSetArgs,
+    rules: &EventRules,
+) -> anyhow::Result<(String, Vec<Content>, Vec<Event>)> {
+    let dataset = recognise(&args.data, &sona_formats::Options::default())?;
+    let event_type = EventType::new(EventType::COMPLETE).map_err(anyhow::Error::msg)?;
+    let (mut content, mut events) = (Vec::new(), Vec::new());
+    let (mut untimed, mut skipped) = (0_u64, 0_u64);
+    for source in &dataset.sources {
+        for row in source.rows().with_context(|| source.path.display().to_string())? {
+            match row {
+                Ok(FileRow::Event(row)) => {
+                    untimed += u64::from(row.timestamp.is_none());
+                    let (number, at) = (events.len() as u64, Timestamp::from_micros(0));
+                    let event_type = &event_type;
+                    let named = Named { file: "event", number, untimed: at, event_type };
+                    match import::event(row, source, &named, rules) {
+                        Ok(event) => events.push(event),
+                        Err(_) => skipped += 1,
+                    }
+                }
+                Ok(FileRow::Content(entry)) => content.push(*entry),
+                Ok(FileRow::Attributes(item)) => content.push(import::attributed(item)),
+                Err(_) => skipped += 1,
+            }
+        }
+    }
+    if skipped > 0 {
+        note(format!("{skipped} rows could not be read and are left out"))?;
+    }
+    if untimed > 0 {
+        bail!("{}: time-split needs times, and {untimed} events have none", args.data.display());
+    }
+    Ok((format!("{} ({})", short(&args.data), dataset.layout), content, events))
 }
 
 struct Reading<'r> {

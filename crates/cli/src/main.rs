@@ -109,7 +109,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Train(args) => train::run(&args.place.within(config), &args).await,
         Command::Recommend(args) => recommend::run(&args.place.within(config), &args).await,
         Command::Similar(args) => similar::run(&args.place.within(config), &args).await,
-        Command::Evaluate(args) => evaluate::run(&config, &args),
+        Command::Evaluate(args) => evaluate::run(&config, &args).await,
         Command::Tune(args) => tune::run(&config, &args),
         Command::Users(args) => users::run(&args.place.within(config), &args).await,
         Command::Migrate(args) => migrate::run(&args.place.within(config), &args).await,

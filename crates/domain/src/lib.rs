@@ -52,8 +52,8 @@ pub use job::{JobId, JobOutcome, JobState, MetricPoint, TrainingJob};
 pub use model::ModelVersion;
 pub use profile::Profile;
 pub use recommendation::{
-    Recommendation, RecommendationType, Recommendations, SimilarTitle, Source, SourceScore,
-    SourceStatus,
+    Adjustment, Factor, Recommendation, RecommendationType, Recommendations, SimilarTitle, Source,
+    SourceScore, SourceStatus,
 };
 pub use time::{Clock, Timestamp};
 pub use violation::{Violation, Violations};

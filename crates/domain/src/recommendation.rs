@@ -14,6 +14,8 @@ use crate::time::Timestamp;
 pub enum Source {
     /// ALS factors of the title times the user's factors, folded in live from the whole history.
     Collaborative,
+    /// The same factors times the user's factors folded in from their latest titles alone, the newest counting most.
+    Recent,
     /// Titles near the user's titles by who engaged with both.
     ItemItem,
     /// What others engaged with around the titles the user engaged with last.
@@ -36,8 +38,9 @@ pub enum Source {
 
 impl Source {
     /// All sources, in listing order.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Collaborative,
+        Self::Recent,
         Self::ItemItem,
         Self::Sequence,
         Self::Attributes,
@@ -53,6 +56,7 @@ impl Source {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Collaborative => "collaborative",
+            Self::Recent => "recent",
             Self::ItemItem => "item_item",
             Self::Sequence => "sequence",
             Self::Attributes => "attributes",
@@ -73,6 +77,8 @@ impl Source {
 pub enum RecommendationType {
     /// Only the collaborative source has it.
     Collaborative,
+    /// Only the recent source has it.
+    Recent,
     /// Only the item-item source has it.
     ItemItem,
     /// Only the sequence source has it.
@@ -100,6 +106,7 @@ impl RecommendationType {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Collaborative => Source::Collaborative.as_str(),
+            Self::Recent => Source::Recent.as_str(),
             Self::ItemItem => Source::ItemItem.as_str(),
             Self::Sequence => Source::Sequence.as_str(),
             Self::Attributes => Source::Attributes.as_str(),
@@ -118,6 +125,7 @@ impl From<Source> for RecommendationType {
     fn from(source: Source) -> Self {
         match source {
             Source::Collaborative => Self::Collaborative,
+            Source::Recent => Self::Recent,
             Source::ItemItem => Self::ItemItem,
             Source::Sequence => Self::Sequence,
             Source::Attributes => Self::Attributes,
@@ -137,11 +145,46 @@ impl From<Source> for RecommendationType {
 pub struct SourceScore {
     /// Which source.
     pub source: Source,
-    /// Its score, 0..=1.
+    /// Its score, 0..=1, relative to the best it has for this user.
     pub score: f32,
-    /// Its weight in this answer; the weights of the sources present sum to 1.
-    pub weight: f32,
-    /// `score * weight`: its part of the item's score.
+    /// Its part of the item's score; below 0 where it speaks against the item.
+    pub contribution: f32,
+}
+
+/// What decides the order besides the sources.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Factor {
+    /// What every candidate has in common: the score of an average one.
+    Base,
+    /// When the title was made.
+    Year,
+    /// Its genres.
+    Genre,
+    /// How much it is like the titles before it in the list.
+    Diversity,
+}
+
+impl Factor {
+    /// The wire name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Base => "base",
+            Self::Year => "year",
+            Self::Genre => "genre",
+            Self::Diversity => "diversity",
+        }
+    }
+}
+
+/// A part of an item's score that is no source's.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct Adjustment {
+    /// What it is.
+    pub factor: Factor,
+    /// Its part of the item's score.
     pub contribution: f32,
 }
 
@@ -156,12 +199,14 @@ pub struct Recommendation {
     /// Its year, if known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub year: Option<u16>,
-    /// The sum of the contributions, 0..=1.
+    /// The sum of all contributions. Without diversification 1 is the best candidate and 0 the worst.
     pub score: f32,
     /// Its one source, or `hybrid`.
     pub recommendation_type: RecommendationType,
-    /// What every source that has it says, strongest contribution first.
+    /// What every source says, strongest contribution first.
     pub sources: Vec<SourceScore>,
+    /// What decides besides the sources.
+    pub adjustments: Vec<Adjustment>,
     /// Titles from the user's history that speak for it, strongest first.
     pub based_on: Vec<ContentId>,
     /// Why, in one sentence.
@@ -197,7 +242,7 @@ pub struct SourceStatus {
     pub source: Source,
     /// How many candidates it gave.
     pub candidates: u32,
-    /// Its weight in this answer; 0 if it did not take part.
+    /// Its share in the order of this list, 0..=1; 0 if it did not take part.
     pub weight: f32,
     /// Why it did not take part.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -218,6 +263,10 @@ pub struct Recommendations {
     pub user_id: UserId,
     /// Best first.
     pub recommendations: Vec<Recommendation>,
+    /// How unlike the titles of the list are: the mean of 1 − cosine over all pairs, by their texts' vectors or the model's
+    /// factors; absent if no two titles have any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub intra_list_distance: Option<f32>,
     /// Which sources took part.
     pub sources: Vec<SourceStatus>,
     /// How many events of this user the answer rests on; 0 for an unknown user.

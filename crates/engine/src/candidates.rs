@@ -22,6 +22,7 @@ use crate::live::counts::Counts;
 use crate::live::shortlist::{Kept, Shortlist};
 use crate::live::users::Taste;
 use crate::options::ContentBased;
+use crate::ranker::Serving;
 use crate::snapshot::Snapshot;
 use crate::snapshot::embedding::Placed;
 use crate::vectors::{Found, Vectors};
@@ -56,6 +57,8 @@ pub(crate) struct Question<'q> {
     pub(crate) found: &'q Found,
     pub(crate) content: &'q ContentBased,
     pub(crate) now: Timestamp,
+    /// The ranker that serves.
+    pub(crate) serving: Option<&'q Serving>,
     /// The rows that may be shown.
     pub(crate) allowed: &'q RowSet,
     /// Whether the request itself forbids rows, beyond what is known of the user and the catalogue.
@@ -70,13 +73,14 @@ impl<'q> Question<'q> {
         let Self { snapshot, counts, taste, allowed, limit, .. } = *self;
         match source {
             Source::Collaborative => Box::new(Collaborative::new(self)),
+            Source::Recent => Box::new(Collaborative::recent(self)),
             Source::ItemItem => Box::new(item_item::ask(snapshot, taste, allowed, limit)),
             Source::Sequence => Box::new(sequence::ask(counts, self.latest, allowed, limit)),
             Source::Attributes => {
                 Box::new(attributes::ask(self.near, counts, taste, allowed, limit))
             }
             Source::Embedding => Box::new(Embedding::new(self)),
-            Source::Trending => Box::new(Trending::new(self.trending)),
+            Source::Trending => Box::new(Trending::new(self.trending, self.now)),
             Source::Popular => Box::new(Popular::new(counts)),
             Source::Context => Box::new(Context::new(self)),
             Source::Content => Box::new(content::Content::new(self)),
@@ -121,6 +125,10 @@ pub(crate) trait Candidates {
     /// Its score of any row, 0..=1; 0 means it has nothing to say.
     fn score(&self, row: u32) -> f32;
 
+    /// What it knows of any row, on the source's own scale, the same for every request; a row it has nothing to say of has
+    /// the value of a source that is absent.
+    fn raw(&self, row: u32) -> f32;
+
     /// Why it brings nothing, for when it does not.
     fn absent(&self) -> &'static str;
 
@@ -141,6 +149,10 @@ impl<C: Candidates + ?Sized> Candidates for &C {
 
     fn score(&self, row: u32) -> f32 {
         (**self).score(row)
+    }
+
+    fn raw(&self, row: u32) -> f32 {
+        (**self).raw(row)
     }
 
     fn absent(&self) -> &'static str {
@@ -186,8 +198,11 @@ impl Candidates for Dense {
     }
 
     fn score(&self, row: u32) -> f32 {
-        let raw = self.scores.get(row as usize).copied().unwrap_or(0.0);
-        (raw * self.scale).clamp(0.0, 1.0)
+        (self.raw(row) * self.scale).clamp(0.0, 1.0)
+    }
+
+    fn raw(&self, row: u32) -> f32 {
+        self.scores.get(row as usize).copied().unwrap_or(0.0)
     }
 
     fn absent(&self) -> &'static str {

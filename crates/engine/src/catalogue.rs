@@ -147,6 +147,15 @@ impl Catalogue {
 }
 
 impl View {
+    /// Entries by row, all of them available at any time.
+    pub(crate) fn of(entries: impl Iterator<Item = Option<Content>>) -> Self {
+        let mut view = Self { valid: (i64::MIN, i64::MAX), ..Self::default() };
+        for (row, content) in entries.enumerate() {
+            view.put(row as u32, content.map(Arc::new));
+        }
+        view
+    }
+
     /// The entry of a row; `None` if it was deleted or is only known from events.
     pub(crate) fn get(&self, row: u32) -> Option<&Arc<Content>> {
         self.pieces.get(row as usize / PIECE)?.get(row as usize % PIECE)?.as_ref()

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use sha2::{Digest, Sha256};
-use sona_domain::{ContentId, Cursor, EventRules, UserId};
+use sona_domain::{ContentId, Cursor, EventRules, LoggedEvent, Timestamp, UserId};
 use sona_numeric::Attributes;
 use sona_numeric::interactions::Interactions;
 use sona_numeric::sequence::{self, Transitions};
@@ -58,8 +58,22 @@ pub(crate) struct Counted {
 }
 
 impl Dataset {
+    /// No event at all.
+    pub(crate) const fn empty() -> Self {
+        Self { items: Vec::new(), users: Vec::new(), through: Cursor(0) }
+    }
+
     /// Reads the whole log.
     pub(crate) async fn read(store: &dyn Store, rules: &EventRules) -> Result<Self> {
+        Self::read_before(store, rules, None).await
+    }
+
+    /// Reads the events that happened before `end`, or all.
+    pub(crate) async fn read_before(
+        store: &dyn Store,
+        rules: &EventRules,
+        end: Option<Timestamp>,
+    ) -> Result<Self> {
         let mut rows: HashMap<ContentId, u32> = HashMap::new();
         let mut histories: HashMap<UserId, History> = HashMap::new();
         let mut through = Cursor::default();
@@ -67,7 +81,8 @@ impl Dataset {
             let events = store.after(through, PAGE).await?;
             let Some(last) = events.last() else { break };
             through = last.cursor;
-            for logged in &events {
+            let early = |logged: &&LoggedEvent| end.is_none_or(|end| logged.event.timestamp < end);
+            for logged in events.iter().filter(early) {
                 let next = rows.len() as u32;
                 let row = *rows.entry(logged.event.content_id.clone()).or_insert(next);
                 let history = histories.entry(logged.event.user_id.clone()).or_default();

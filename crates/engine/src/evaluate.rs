@@ -8,9 +8,11 @@ mod data;
 mod fitted;
 mod measure;
 mod model;
+mod ranked;
 mod slices;
 mod split;
 mod texts;
+mod time_split;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -23,8 +25,12 @@ pub use measure::{LIST, METRICS, Summary};
 pub use model::Model;
 pub use slices::{COLD_HISTORY, COLD_VIEWERS, Slice, Slices};
 pub use split::{Protocol, Rows, SplitOptions};
+pub use time_split::{
+    Difference, Lists, Replayed, TimeModel, TimeOptions, TimeReport, TimeSplit, World, time_split,
+};
 
 use crate::options;
+use crate::ranker::Ranker;
 pub(crate) use fitted::Fitted;
 pub(crate) use split::{Case, Split};
 
@@ -172,14 +178,24 @@ pub fn evaluate(
     if let Some(lack) = options.models.iter().find_map(|model| model.lack(data)) {
         return Err(Error::Unsuitable(lack));
     }
+    if let Some(model) = options.models.iter().find(|model| model.is_in_time_only()) {
+        return Err(Error::Unsuitable(format!("{model} is judged under time-split only")));
+    }
     progress(Progress::Fitting);
     let fusion = &options.engine.fusion;
     let mut sources: Vec<_> =
         options.models.iter().flat_map(|model| model.sources(fusion)).collect();
+    let is_ranked = options.models.iter().any(|model| model.is_ranked());
+    if is_ranked {
+        sources.extend(fusion.asked());
+    }
     sources.sort_unstable();
     sources.dedup();
+    let begun = clock.now();
+    let ranker = if is_ranked { ranked::fit_ranker(data, &split, options, clock)? } else { None };
+    let ranker_seconds = clock.now().seconds_since(begun);
     let fitted = Fitted::new(data, &split, &sources, &options.engine, clock)?;
-    let ranked = rank(&split.cases, &fitted, options, progress);
+    let ranked = rank(&split.cases, (&fitted, ranker.as_ref()), options, progress);
     progress(Progress::Resampling);
     let summarise = |values: &[[f64; METRICS.len()]]| {
         measure::summarise(values, options.resamples, options.split.seed)
@@ -188,7 +204,8 @@ pub fn evaluate(
         let values: Vec<_> = ranked.iter().map(|lists| lists.values[at]).collect();
         ModelReport {
             name: model.to_string(),
-            fit_seconds: fitted.seconds_of(&model.sources(fusion)),
+            fit_seconds: fitted.seconds_of(&model.sources(fusion))
+                + if model.is_ranked() { ranker_seconds } else { 0.0 },
             summary: summarise(&values),
             slices: slices::slices(at, &split, &ranked, summarise),
         }
@@ -232,7 +249,7 @@ pub(crate) struct Ranked {
 /// along it.
 pub(crate) fn rank(
     cases: &[Case],
-    fitted: &Fitted,
+    (fitted, ranker): (&Fitted, Option<&Ranker>),
     options: &Options,
     progress: &(dyn Fn(Progress) + Sync),
 ) -> Vec<Ranked> {
@@ -246,7 +263,13 @@ pub(crate) fn rank(
                 let fusion =
                     options.engine.fusion.for_user(case.history.len(), &RequestContext::default());
                 fitted.ask(case, &mut timeline, &options.engine.content, |sources, allowed| {
-                    let list = |model: &Model| model.list(sources, allowed, &fusion);
+                    let list = |model: &Model| match ranker.filter(|_| model.is_ranked()) {
+                        None => model.list(sources, allowed, &fusion),
+                        Some(ranker) => {
+                            let of = (case, fitted);
+                            ranked::list(ranker, of, sources, allowed, (options, *model))
+                        }
+                    };
                     let lists = options.models.iter().map(list).collect();
                     judge(lists, case, &cold, options.keep_lists)
                 })

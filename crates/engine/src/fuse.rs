@@ -1,12 +1,13 @@
 //! One list from many sources: every candidate gets every source's score, weighted; the weights of the
 //! sources present sum to 1.
 
-use sona_domain::{Source, SourceScore, SourceStatus};
+use sona_domain::{Adjustment, Source, SourceScore, SourceStatus};
 use sona_numeric::rows::RowSet;
 use sona_numeric::select;
 
 use crate::candidates::{Candidates, Question};
 use crate::options::Fusion;
+use crate::ranker::features::RawValues;
 
 /// One item of the list.
 #[derive(Debug, Clone)]
@@ -16,6 +17,8 @@ pub(crate) struct Fused {
     pub(crate) score: f32,
     /// What the sources say, strongest contribution first.
     pub(crate) sources: Vec<SourceScore>,
+    /// What decides besides them.
+    pub(crate) adjustments: Vec<Adjustment>,
 }
 
 /// The sources of one answer, and what each weighs in it.
@@ -88,11 +91,40 @@ impl<'s> Ensemble<'s> {
         sources.sort_by(|a, b| {
             b.contribution.total_cmp(&a.contribution).then(a.source.cmp(&b.source))
         });
-        Fused { row, score, sources }
+        Fused { row, score, sources, adjustments: Vec::new() }
     }
 
-    /// How every source took part, in listing order. Those that were not asked are in the configuration with weight 0.
-    pub(crate) fn statuses(&self) -> Vec<SourceStatus> {
+    /// What the sources bring, each row once, in listing order.
+    pub(crate) fn rows(&self) -> Vec<u32> {
+        let mut met = RowSet::new(self.rows);
+        let brought = self.members.iter().flat_map(|member| &member.best);
+        brought.map(|(row, _)| *row).filter(|row| met.insert(*row)).collect()
+    }
+
+    /// The sources that brought something.
+    pub(crate) fn present(&self) -> impl Iterator<Item = Source> {
+        let present = self.members.iter().filter(|member| !member.best.is_empty());
+        present.map(|member| member.candidates.source())
+    }
+
+    /// What a source says of a row, 0..=1; 0 if it was not asked.
+    pub(crate) fn score(&self, source: Source, row: u32) -> f32 {
+        let member = self.members.iter().find(|member| member.candidates.source() == source);
+        member.map_or(0.0, |member| member.score(row))
+    }
+
+    /// What every source knows of a row.
+    pub(crate) fn raw(&self, row: u32) -> RawValues {
+        let mut raw = RawValues::default();
+        for member in self.members.iter().filter(|member| !member.best.is_empty()) {
+            raw.0[member.candidates.source() as usize] = member.candidates.raw(row);
+        }
+        raw
+    }
+
+    /// How every source took part, in listing order; `weight` says with what weight. Those that were not asked are in the
+    /// configuration with weight 0.
+    pub(crate) fn statuses(&self, weight: impl Fn(Source) -> f32) -> Vec<SourceStatus> {
         let status = |source| {
             let member = self.members.iter().find(|member| member.candidates.source() == source);
             let best = member.map_or(&[][..], |member| &member.best);
@@ -101,12 +133,18 @@ impl<'s> Ensemble<'s> {
             SourceStatus {
                 source,
                 candidates: best.len() as u32,
-                weight: member.map_or(0.0, |member| member.weight),
+                weight: if best.is_empty() { 0.0 } else { weight(source) },
                 absent: best.is_empty().then_some(absent.into()),
                 degraded: member.and_then(|m| m.candidates.degraded()).map(Into::into),
             }
         };
         Source::ALL.into_iter().map(status).collect()
+    }
+
+    /// The weight of a source in a list that is ordered by weights.
+    pub(crate) fn weight(&self, source: Source) -> f32 {
+        let member = self.members.iter().find(|member| member.candidates.source() == source);
+        member.map_or(0.0, |member| member.weight)
     }
 
     fn brings(&self, rows: usize) -> bool {
@@ -137,7 +175,7 @@ impl Member<'_> {
 
     fn explain(&self, row: u32) -> Option<SourceScore> {
         let (source, weight, score) = (self.candidates.source(), self.weight, self.score(row));
-        (score > 0.0).then_some(SourceScore { source, score, weight, contribution: score * weight })
+        (score > 0.0).then_some(SourceScore { source, score, contribution: score * weight })
     }
 }
 

@@ -165,6 +165,11 @@ impl History {
         self.titles.get(row).is_some_and(|title| title.is_blocked())
     }
 
+    /// True if a title speaks for the user's taste already.
+    pub(crate) fn has_engaged(&self, row: u32) -> bool {
+        self.titles.get(row).is_some_and(|title| title.engaged != Engaged::Never)
+    }
+
     /// How many titles were seen.
     pub(crate) fn seen_count(&self) -> usize {
         self.titles.iter().filter(|title| title.seen).count()

@@ -30,6 +30,7 @@ mod candidates;
 mod catalogue;
 mod content;
 mod dataset;
+mod diversify;
 mod erase;
 mod fuse;
 mod gate;
@@ -39,7 +40,9 @@ mod judge;
 mod keys;
 mod live;
 mod log;
+mod order;
 mod profiles;
+mod ranker;
 mod reasons;
 mod registry;
 mod similar;
@@ -52,7 +55,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use sona_domain::{Clock, Cursor, IdSource, Timestamp};
 use sona_numeric::sequence::Transitions;
 use sona_store::vectors::EMBEDDED;
@@ -65,6 +68,7 @@ pub use erase::erase_stored;
 pub use error::{Error, Result};
 pub use ingest::TrackOutcome;
 pub use options::Options;
+pub use ranker::RANKER_NAME;
 pub use recommend::{RecommendRequest, RequestContext};
 pub use start::MODEL_NAME;
 pub use vectors::EMBEDDINGS_NAME;
@@ -76,6 +80,7 @@ use live::attributes::Attributes;
 use live::counts::Counts;
 use live::users::Users;
 use log::{LogTask, Request};
+use ranker::Serving;
 use snapshot::Snapshot;
 use vectors::{Elsewhere, Follower, Vectors};
 
@@ -112,6 +117,7 @@ pub struct Engine {
     removals_seen: AtomicI64,
     requests: mpsc::Sender<Request>,
     encoders: Encoders,
+    ranking: ArcSwapOption<Serving>,
     vectors: RwLock<Vectors>,
     follower: Arc<Follower>,
     elsewhere: Option<Arc<Elsewhere>>,
@@ -125,6 +131,8 @@ struct Condition {
     refused_models: HashSet<i64>,
     model_error: Option<String>,
     preparing: Option<i64>,
+    /// The ranker that was loaded last, or could not be.
+    ranker_tried: Option<i64>,
     /// How far the log was at the last training this process knows of, whatever became of it.
     trained_through: Cursor,
 }
@@ -196,6 +204,7 @@ impl Engine {
             removals_seen: AtomicI64::new(0),
             requests,
             encoders,
+            ranking: ArcSwapOption::empty(),
             vectors: RwLock::default(),
             follower: Arc::default(),
             elsewhere,
@@ -204,6 +213,9 @@ impl Engine {
         engine.load().await?;
         engine.load_vectors().await?;
         engine.follow_keys().await?;
+        if let Err(error) = engine.load_ranker().await {
+            tracing::error!(%error, "the ranker cannot be served; lists are ordered by weights");
+        }
         tokio::spawn(LogTask::new(engine.clone(), queue).run());
         let period = Duration::from_millis(engine.options.live.follow_interval_ms.max(10));
         tokio::spawn(vectors::follow(Arc::downgrade(&engine), engine.follower.clone(), period));

@@ -11,6 +11,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use sona_domain::{Cursor, Erasure, Event, LoggedEvent, UserId};
+use sona_numeric::online::Lesson;
 use sona_store::AppendOutcome;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior};
@@ -32,6 +33,9 @@ const PROFILE_BATCH: usize = 1_000;
 
 /// Batches committed in a row before other things are looked at.
 const MOST_BATCHES: usize = 16;
+
+/// Most events of a commit that are learned from.
+const MOST_LESSONS: usize = 8;
 
 /// Who waits for an append.
 type Reply = oneshot::Sender<Result<Vec<AppendOutcome>>>;
@@ -63,6 +67,24 @@ struct Committed {
     waiting: Vec<(usize, Reply)>,
     outcomes: Result<Vec<AppendOutcome>>,
     logged: Vec<LoggedEvent>,
+    /// What those of them teach that were looked at.
+    lessons: Vec<Lesson>,
+}
+
+impl Committed {
+    /// Keeps what was learned from events that did become durable.
+    fn keep_lessons(&mut self, taught: &[Event], lessons: Vec<Option<Lesson>>) {
+        let durable: HashSet<_> = self.logged.iter().map(|logged| &logged.event.event_id).collect();
+        let of = taught.iter().zip(lessons).filter(|(event, _)| durable.contains(&event.event_id));
+        self.lessons = of.filter_map(|(_, lesson)| lesson).collect();
+    }
+}
+
+/// The events of a commit that are learned from: all of a small one, a few spread over a large one, so that learning never
+/// holds up a flood.
+fn teachers(events: &[Event]) -> Vec<Event> {
+    let stride = events.len().div_ceil(MOST_LESSONS).max(1);
+    events.iter().step_by(stride).cloned().collect()
 }
 
 /// The task's own state.
@@ -115,8 +137,14 @@ impl LogTask {
             let batch = self.collect(events, reply);
             next = batch.left_over;
             let engine = self.engine.clone();
+            let taught = teachers(&batch.events);
             let commit = commit(&engine, batch.events, batch.waiting);
-            let (fresh, ()) = tokio::join!(commit, self.finish_batch(committed.take()));
+            let (mut fresh, lessons) = tokio::join!(commit, async {
+                self.finish_batch(committed.take()).await;
+                // Nothing of this batch is applied yet: lists are as they were before it.
+                engine.lessons_of(&taught).await
+            });
+            fresh.keep_lessons(&taught, lessons);
             committed = Some(fresh);
             batches += 1;
             // What else there is to do gets its turn, however many appends there are.
@@ -180,8 +208,9 @@ impl LogTask {
 
     /// Applies what was committed, then answers those who wait for it.
     async fn finish_batch(&mut self, committed: Option<Committed>) {
-        let Some(Committed { waiting, outcomes, logged }) = committed else { return };
+        let Some(Committed { waiting, outcomes, logged, lessons }) = committed else { return };
         let applied = self.apply_committed(&logged).await;
+        self.engine.keep_lessons(lessons.into_iter());
         answer(waiting, outcomes.and_then(|outcomes| applied.map(|()| outcomes)));
     }
 
@@ -236,6 +265,8 @@ impl LogTask {
         self.tail().await?;
         engine.follow_model().await?;
         engine.follow_encoder().await?;
+        engine.follow_ranker().await?;
+        engine.follow_lessons().await?;
         engine.expire_trending();
         keys
     }
@@ -318,9 +349,12 @@ async fn commit(engine: &Engine, events: Vec<Event>, waiting: Vec<(usize, Reply)
                     AppendOutcome::Duplicate => None,
                 })
                 .collect();
-            Committed { waiting, outcomes: Ok(outcomes), logged }
+            Committed { waiting, outcomes: Ok(outcomes), logged, lessons: Vec::new() }
         }
-        Err(error) => Committed { waiting, outcomes: Err(error.into()), logged: Vec::new() },
+        Err(error) => {
+            let (logged, lessons) = (Vec::new(), Vec::new());
+            Committed { waiting, outcomes: Err(error.into()), logged, lessons }
+        }
     }
 }
 

@@ -1,7 +1,5 @@
 //! Why an item is in a list, in one sentence that is true.
 
-use std::sync::Arc;
-
 use sona_domain::{RequestContext, Source};
 use sona_numeric::walk::Walk;
 
@@ -10,7 +8,6 @@ use crate::catalogue::View;
 use crate::fuse::Fused;
 use crate::live::attributes::Alike;
 use crate::live::counts::Counts;
-use crate::live::shortlist::Shortlist;
 use crate::live::users::Taste;
 use crate::snapshot::Snapshot;
 use crate::snapshot::embedding::Placed;
@@ -37,8 +34,6 @@ pub(crate) struct Reasons<'a> {
     pub(crate) snapshot: &'a Snapshot,
     pub(crate) taste: &'a Taste,
     pub(crate) vectors: &'a Vectors,
-    /// What is kept of the taste under this model.
-    pub(crate) shortlist: Option<Arc<Shortlist>>,
     /// The user's latest titles as the sequence source weighs them.
     pub(crate) latest: &'a [(u32, f32)],
     pub(crate) window_days: f64,
@@ -63,12 +58,13 @@ impl Reasons<'_> {
         let sentence = match strongest {
             Some(
                 Source::Collaborative
+                | Source::Recent
                 | Source::ItemItem
                 | Source::Sequence
                 | Source::Embedding
                 | Source::Content,
             ) if !evidence.is_empty() => self.because(&evidence),
-            Some(Source::Collaborative | Source::ItemItem | Source::Embedding) => {
+            Some(Source::Collaborative | Source::Recent | Source::ItemItem | Source::Embedding) => {
                 "People with a taste like yours engaged with it".to_owned()
             }
             Some(Source::Sequence) => "Often watched after titles like your latest".to_owned(),
@@ -114,7 +110,8 @@ impl Reasons<'_> {
 
     /// The titles of the history that speak most for the item, by a source that brought it.
     fn evidence(&self, item: &Fused) -> Vec<u32> {
-        let says = |source| item.sources.iter().any(|part| part.source == source);
+        let says =
+            |source| item.sources.iter().any(|part| part.source == source && part.score > 0.0);
         let mut rows = Vec::new();
         if says(Source::Sequence) {
             let (counts, viewers) = (&self.counts.transitions, &self.counts.viewers);
@@ -131,7 +128,7 @@ impl Reasons<'_> {
             let spoken = placed.vectors.evidence(&self.taste.recent, item.row);
             rows.extend(spoken.into_iter().take(EVIDENCE).map(|(row, _)| row));
         }
-        if rows.is_empty() && says(Source::Collaborative) {
+        if rows.is_empty() && (says(Source::Collaborative) || says(Source::Recent)) {
             rows.extend(self.most_alike(item.row));
         }
         if rows.is_empty() && says(Source::Content) {
@@ -142,7 +139,7 @@ impl Reasons<'_> {
     }
 
     fn most_alike(&self, row: u32) -> Option<u32> {
-        match &self.shortlist {
+        match &self.taste.by_factors.get() {
             Some(shortlist) => shortlist.most_alike(row, || self.work_out_most_alike(row)),
             None => self.work_out_most_alike(row),
         }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use sona_domain::{
-    ContentId, Recommendation, RecommendationType, Recommendations, Source, Timestamp, UserId,
+    Adjustment, ContentId, Factor, Recommendation, RecommendationType, Recommendations, Source,
+    Timestamp, UserId,
 };
 use sona_numeric::rows::RowSet;
 use sona_numeric::sequence;
@@ -11,11 +12,13 @@ use sona_numeric::sequence;
 use crate::Engine;
 use crate::candidates::{Question, content};
 use crate::catalogue::View;
+use crate::diversify::{distance, diversify};
 use crate::error::Result;
-use crate::fuse::{Ensemble, Fused};
+use crate::fuse::Fused;
 use crate::gate;
 use crate::live::users::{Taste, User};
-use crate::options::Fusion;
+use crate::order::Order;
+use crate::ranker::Serving;
 use crate::reasons::Reasons;
 use crate::snapshot::Snapshot;
 use crate::snapshot::embedding::Embedding;
@@ -52,13 +55,13 @@ pub struct RecommendRequest {
 /// What a request is answered from. It holds no lock, so that something can be waited for.
 struct Asked {
     snapshot: Arc<Snapshot>,
+    /// The ranker that serves.
+    serving: Option<Arc<Serving>>,
     view: Arc<View>,
     taste: Arc<Taste>,
     allowed: RowSet,
     /// Whether the request itself forbids rows.
     narrowed: bool,
-    fusion: Fusion,
-    limit: usize,
     /// How many candidates each source may bring.
     per_source: usize,
     now: Timestamp,
@@ -68,13 +71,13 @@ impl Engine {
     /// The user's list. An unknown user gets a cold one; it is empty only if nothing unseen is available.
     pub async fn recommend(&self, request: &RecommendRequest) -> Result<Recommendations> {
         let user = self.users.get(&request.user_id, &*self.store, &self.catalogue).await?;
-        let asked = self.look_at(request, &user, self.clock.now());
+        let asked = self.stand_on(request, &user, self.clock.now());
         let found = self.find_near(&asked).await;
         Ok(self.answer(request, &user, (&asked, &found)))
     }
 
     /// What a request stands on, as of now.
-    fn look_at(&self, request: &RecommendRequest, user: &User, now: Timestamp) -> Asked {
+    fn stand_on(&self, request: &RecommendRequest, user: &User, now: Timestamp) -> Asked {
         let limit = request.limit.clamp(1, MAX_LIMIT);
         let snapshot = self.snapshot.load_full();
         let view = self.catalogue.view(now);
@@ -83,11 +86,10 @@ impl Engine {
             request.exclude.iter().filter_map(|id| self.catalogue.row(id)).collect();
         Asked {
             allowed: gate::allowed(&view, &taste, &excluded),
-            fusion: self.options.fusion.for_user(taste.engaged.len(), &request.context),
+            serving: self.ranking.load_full(),
             narrowed: !excluded.is_empty(),
             per_source: self.options.fusion.candidates_per_source.max(limit + SPARE),
             now,
-            limit,
             snapshot,
             view,
             taste,
@@ -96,7 +98,7 @@ impl Engine {
 
     /// What the content source asks an index outside of this process, if there is one. Otherwise nothing is waited for.
     async fn find_near(&self, asked: &Asked) -> Found {
-        if asked.fusion.content <= 0.0 {
+        if self.options.fusion.content <= 0.0 {
             return Found::default();
         }
         let options = (&self.options.content, asked.now);
@@ -108,12 +110,46 @@ impl Engine {
         &self,
         request: &RecommendRequest,
         user: &User,
-        (asked, found): (&Asked, &Found),
+        asked: (&Asked, &Found),
     ) -> Recommendations {
-        let Asked { snapshot, view, taste, allowed, fusion, limit, now, .. } = asked;
-        let (limit, now) = (*limit, *now);
-        let sequence: sequence::Options = (&self.options.sequence).into();
+        let limit = request.limit.clamp(1, MAX_LIMIT);
+        self.hold_still(request, asked, |question, reasons| {
+            let order = self.order(question, self.options.diversity.pool_of(limit) + SPARE);
+            let (recommendations, intra_list_distance) =
+                self.present(question, &order, reasons, (user, limit));
+            Recommendations {
+                user_id: request.user_id.clone(),
+                recommendations,
+                intra_list_distance,
+                sources: order.statuses(limit),
+                interaction_count: user.state().interaction_count,
+                model_version: question.snapshot.version(),
+                generated_at: question.now,
+            }
+        })
+    }
 
+    /// What a request would look at, with nothing but what is in memory.
+    pub(crate) fn look<R>(
+        &self,
+        request: &RecommendRequest,
+        user: &User,
+        now: Timestamp,
+        answer: impl FnOnce(&Question<'_>, &Reasons<'_>) -> R,
+    ) -> R {
+        let asked = self.stand_on(request, user, now);
+        self.hold_still(request, (&asked, &Found::default()), answer)
+    }
+
+    /// Holds everything still that a request looks at, for as long as `answer` takes.
+    fn hold_still<R>(
+        &self,
+        request: &RecommendRequest,
+        (asked, found): (&Asked, &Found),
+        answer: impl FnOnce(&Question<'_>, &Reasons<'_>) -> R,
+    ) -> R {
+        let Asked { snapshot, view, taste, allowed, .. } = asked;
+        let sequence: sequence::Options = (&self.options.sequence).into();
         let vectors = self.vectors();
         let placed = snapshot.embedding().map(Embedding::placed);
         let graph = snapshot.graph().map(Graph::now);
@@ -136,12 +172,12 @@ impl Engine {
             vectors: &vectors,
             found,
             content: &self.options.content,
-            now,
+            now: asked.now,
+            serving: asked.serving.as_deref(),
             allowed,
             narrowed: asked.narrowed,
             limit: asked.per_source,
         };
-        let ensemble = Ensemble::ask(&question, fusion, limit + SPARE);
         let reasons = Reasons {
             view,
             counts: &counts,
@@ -151,50 +187,57 @@ impl Engine {
             snapshot,
             taste,
             vectors: &vectors,
-            shortlist: taste.by_factors.get(),
             latest: &latest,
             window_days: self.options.trending.window_days,
             context: &request.context,
         };
-        Recommendations {
-            user_id: request.user_id.clone(),
-            recommendations: self.present(&ensemble, &reasons, (user, limit)),
-            sources: ensemble.statuses(),
-            interaction_count: user.state().interaction_count,
-            model_version: snapshot.version(),
-            generated_at: now,
-        }
+        answer(&question, &reasons)
     }
 }
 
 impl Engine {
-    /// The best of the ensemble that may still be shown, with their reasons.
+    /// The best that may still be shown and do not repeat each other, with their reasons.
     fn present(
         &self,
-        ensemble: &Ensemble<'_>,
+        question: &Question<'_>,
+        order: &Order<'_>,
         reasons: &Reasons<'_>,
         (user, limit): (&User, usize),
-    ) -> Vec<Recommendation> {
-        let mut list = ensemble.list(limit + SPARE);
+    ) -> (Vec<Recommendation>, Option<f32>) {
+        let options = &self.options.diversity;
+        let mut pool = order.list(options.pool_of(limit) + SPARE);
         let seen = (reasons.view, Some((user, reasons.taste)));
-        gate::recheck(self, seen, self.clock.now(), &mut list, |(row, _)| *row);
-        let items = list.into_iter().take(limit).map(|item| ensemble.explain(item));
+        gate::recheck(self, seen, self.clock.now(), &mut pool, |(row, _)| *row);
+        let chosen = diversify(question, &pool, options, limit);
+        let rows: Vec<_> = chosen.iter().map(|chosen| (chosen.row, chosen.relevance)).collect();
         let mut recommendations = Vec::with_capacity(limit);
-        recommendations.extend(items.filter_map(|item| present(item, reasons.view, reasons)));
-        recommendations
+        recommendations.extend(chosen.iter().filter_map(|chosen| {
+            let item = with_penalty(order.explain((chosen.row, chosen.relevance)), chosen.penalty);
+            present(item, reasons.view, reasons)
+        }));
+        (recommendations, distance(question, &rows))
     }
+}
+
+fn with_penalty(mut item: Fused, penalty: f32) -> Fused {
+    if penalty > 0.0 {
+        item.score -= penalty;
+        item.adjustments.push(Adjustment { factor: Factor::Diversity, contribution: -penalty });
+    }
+    item
 }
 
 fn present(item: Fused, view: &View, reasons: &Reasons<'_>) -> Option<Recommendation> {
     let content = view.get(item.row)?;
     let (explanation, evidence) = reasons.explain(&item);
     let strongest = item.sources.first().map(|part| part.source);
+    let having = item.sources.iter().filter(|part| part.score > 0.0);
     Some(Recommendation {
         content_id: content.content_id.clone(),
         title: content.title.clone(),
         year: content.year,
         score: item.score,
-        recommendation_type: match (strongest, item.sources.len()) {
+        recommendation_type: match (strongest, having.count()) {
             (Some(source), 1) => source.into(),
             (Some(_), _) => RecommendationType::Hybrid,
             (None, _) => RecommendationType::Popular,
@@ -206,5 +249,6 @@ fn present(item: Fused, view: &View, reasons: &Reasons<'_>) -> Option<Recommenda
         explanation,
         ttl_seconds: if strongest == Some(Source::Trending) { TTL_TRENDING } else { TTL },
         sources: item.sources,
+        adjustments: item.adjustments,
     })
 }

@@ -103,7 +103,7 @@ impl Engine {
     }
 
     /// The file's counts, moved from its rows to the catalogue's.
-    fn align(&self, artifact: &Artifact) -> Counts {
+    pub(crate) fn align(&self, artifact: &Artifact) -> Counts {
         let rows = self.catalogue.rows_of(&artifact.items);
         let mut viewers = vec![0; self.catalogue.len()];
         for (from, to) in rows.iter().enumerate() {

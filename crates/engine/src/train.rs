@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
-use sona_domain::{JobId, JobOutcome, MetricPoint, ModelVersion, TrainingJob};
+use sona_domain::{JobId, JobOutcome, JobState, MetricPoint, ModelVersion, TrainingJob};
 use sona_store::NewJob;
 
 use crate::Engine;
@@ -20,16 +20,21 @@ use crate::dataset::{Dataset, HeldOut};
 use crate::encoder::ENCODER_NAME;
 use crate::error::{Error, Result};
 use crate::judge::{ndcg, rejection};
+use crate::options::Options;
+use crate::ranker::RANKER_NAME;
 use crate::registry;
 use crate::start::MODEL_NAME;
 use crate::vectors::EMBEDDINGS_NAME;
-use fit::Fitted;
+pub(crate) use fit::Fitted;
 
 /// A log of fewer events is not trained on again only because it has doubled.
 const MIN_GROWN: i64 = 100;
 
 /// Seconds between two trainings of a log, or a catalogue, that keeps doubling.
 pub(crate) const MIN_PAUSE: f64 = 60.0;
+
+/// The option of a job that leaves out what takes longest.
+const SOON: &str = "soon";
 
 /// How often an idle worker looks for a job.
 const IDLE: Duration = Duration::from_secs(2);
@@ -64,6 +69,13 @@ pub enum Progress {
         /// The mean loss of its targets.
         loss: f64,
     },
+    /// The latest part of the log is gone through for the ranker.
+    Replaying {
+        /// How many events are done.
+        done: usize,
+        /// Of how many.
+        of: usize,
+    },
     /// Lists for held-out users are made.
     Judging,
     /// The file is written.
@@ -86,6 +98,15 @@ impl Engine {
     pub async fn submit_training(&self) -> Result<JobId> {
         let options = serde_json::to_value(&self.options.als).unwrap_or_default();
         self.submit(MODEL_NAME, options.as_object().cloned().unwrap_or_default()).await
+    }
+
+    /// Queues a first training, which leaves out what takes longest, so that there is a model soon. A serving process
+    /// trains again at once.
+    pub async fn submit_first_training(&self) -> Result<JobId> {
+        let options = serde_json::to_value(&self.options.als).unwrap_or_default();
+        let mut options = options.as_object().cloned().unwrap_or_default();
+        options.insert(SOON.to_owned(), Value::Bool(true));
+        self.submit(MODEL_NAME, options).await
     }
 
     pub(crate) async fn submit(
@@ -122,6 +143,7 @@ impl Engine {
         let result = match run.job.model_name.as_str() {
             ENCODER_NAME => self.train_encoder(&run).await,
             EMBEDDINGS_NAME => self.embed_catalogue(&run).await,
+            RANKER_NAME => self.train_ranker(&run).await,
             _ => self.train(&run).await,
         };
         heartbeat.abort();
@@ -145,6 +167,7 @@ impl Engine {
                 self.submit_if_due().await,
                 self.submit_encoder_if_due().await,
                 self.submit_embedding_if_due().await,
+                self.submit_ranker_if_due().await,
             ] {
                 if let Err(error) = submitted {
                     tracing::warn!(%error, "training could not be scheduled");
@@ -170,9 +193,15 @@ impl Engine {
         }
         let doubled = applied >= MIN_GROWN.max(2 * self.condition().trained_through.0);
         let last = self.store.jobs(Some(MODEL_NAME), None, 1).await?.into_iter().next();
-        let due = last.is_none_or(|job| {
-            let age = job.finished_at.map(|at| self.clock.now().seconds_since(at));
-            age.is_some_and(|age| age >= interval * 3600.0 || (doubled && age >= MIN_PAUSE))
+        let Some(last) = last else {
+            return self.submit_first_training().await.map(drop);
+        };
+        let age = last.finished_at.map(|at| self.clock.now().seconds_since(at));
+        // There is something to add only where something was left out.
+        let left_out = is_soon(&last.options) && self.options.fusion.embedding > 0.0;
+        let unfinished = left_out && last.state == JobState::Completed;
+        let due = age.is_some_and(|age| {
+            unfinished || age >= interval * 3600.0 || (doubled && age >= MIN_PAUSE)
         });
         if due {
             self.submit_training().await?;
@@ -295,21 +324,31 @@ impl Engine {
         fitted: Fitted,
         ndcg: f64,
     ) -> Result<ModelVersion> {
-        let counted = data.count(&(&self.options.sequence).into());
-        let artifact = Artifact {
-            items: data.items.clone(),
-            factors: fitted.model.items,
-            viewers: counted.viewers,
-            transitions: counted.transitions,
-            item_item: fitted.item_item,
-            embedding: fitted.embedding,
-            options: fitted.options,
-            through: data.through,
-        };
+        let artifact = artifact(data, fitted, &self.options);
         let key = registry::key(run, MODEL_NAME, "safetensors");
         let unusable = |detail| Error::Artifact { key: key.clone(), detail };
         let bytes = artifact.encode().map_err(unusable)?;
         self.register_file(run, (MODEL_NAME, key), bytes, metadata(run, &artifact, ndcg)).await
+    }
+}
+
+/// Whether a job is to leave out what takes longest.
+pub(crate) fn is_soon(options: &Map<String, Value>) -> bool {
+    options.get(SOON) == Some(&Value::Bool(true))
+}
+
+/// What was fitted on `data`, with its counts.
+pub(crate) fn artifact(data: &Dataset, fitted: Fitted, options: &Options) -> Artifact {
+    let counted = data.count(&(&options.sequence).into());
+    Artifact {
+        items: data.items.clone(),
+        factors: fitted.model.items,
+        viewers: counted.viewers,
+        transitions: counted.transitions,
+        item_item: fitted.item_item,
+        embedding: fitted.embedding,
+        options: fitted.options,
+        through: data.through,
     }
 }
 

@@ -190,7 +190,7 @@ impl<'b> Bench<'b> {
         };
         let main = self.search.split.protocol.main_metric();
         let at = METRICS.iter().position(|name| *name == main).unwrap_or(0);
-        let ranked = evaluate::rank(&self.split.cases, fitted, &options, &|_| {});
+        let ranked = evaluate::rank(&self.split.cases, (fitted, None), &options, &|_| {});
         Ok(ranked.iter().map(|user| user.values[0][at]).collect())
     }
 }

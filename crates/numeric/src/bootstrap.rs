@@ -38,6 +38,38 @@ pub fn mean_intervals(
     (0..width).map(|column| middle(means.iter().map(|row| row[column]).collect())).collect()
 }
 
+/// As [`mean_intervals`] for ratios of sums: a user's row holds sums over what they were asked, and how many that were. Each
+/// of the `width` columns is divided by the last one. Users are drawn whole, since what one user was asked is not
+/// independent.
+///
+/// # Panics
+/// If `values` is not whole rows or a row has no column.
+pub fn ratio_intervals(
+    values: &[f64],
+    width: usize,
+    resamples: usize,
+    seed: u64,
+) -> Vec<(f64, f64)> {
+    assert!(width > 0 && values.len().is_multiple_of(width), "values are rows of {width}");
+    if values.is_empty() || resamples == 0 {
+        return vec![(0.0, 0.0); width];
+    }
+    let ratios: Vec<Vec<f64>> = (0..resamples as u64)
+        .into_par_iter()
+        .map(|sample| {
+            let mut rng = ChaCha8Rng::seed_from_u64(seed);
+            rng.set_stream(sample);
+            let mut means = resampled_means(values, width, &mut rng);
+            let asked = means[width - 1].max(f64::MIN_POSITIVE);
+            for mean in &mut means {
+                *mean /= asked;
+            }
+            means
+        })
+        .collect();
+    (0..width).map(|column| middle(ratios.iter().map(|row| row[column]).collect())).collect()
+}
+
 fn resampled_means(values: &[f64], width: usize, rng: &mut ChaCha8Rng) -> Vec<f64> {
     let rows = values.len() / width;
     let mut sums = vec![0.0; width];
@@ -92,6 +124,21 @@ mod tests {
         assert_eq!((2.0 * both[0].0, 2.0 * both[0].1), both[1]);
         assert_eq!(both[0], mean_intervals(&hits(), 1, 200, 1)[0]);
         assert_ne!(both[0], mean_intervals(&hits(), 1, 200, 2)[0]);
+    }
+
+    #[test]
+    fn a_ratio_of_users_who_are_asked_once_is_a_mean() {
+        let rows: Vec<f64> = hits().into_iter().flat_map(|hit| [hit, 1.0]).collect();
+        assert_eq!(ratio_intervals(&rows, 2, 300, 7)[0], mean_intervals(&hits(), 1, 300, 7)[0]);
+    }
+
+    #[test]
+    fn a_user_who_is_asked_often_moves_a_ratio_more() {
+        // One of forty users was asked as often as all others together.
+        let row = |user| if user == 0 { [39.0, 39.0] } else { [0.0, 1.0] };
+        let rows: Vec<f64> = (0..40).flat_map(row).collect();
+        let (low, high) = ratio_intervals(&rows, 2, 2_000, 7)[0];
+        assert!(low == 0.0 && high > 0.7, "{low} {high}");
     }
 
     #[test]

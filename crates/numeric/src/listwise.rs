@@ -163,7 +163,9 @@ impl Slope {
             .map(|chunk| {
                 let mut sum = Self::flat(width);
                 let mut scratch = Scratch::default();
-                chunk.iter().for_each(|list| sum.add(lists.get(*list), weights, &mut scratch));
+                for list in chunk {
+                    sum.add(lists.get(*list), weights, &mut scratch);
+                }
                 sum
             })
             .collect();
@@ -275,7 +277,7 @@ impl Scratch {
             }
             for (k, value) in self.centred.iter().enumerate() {
                 let scaled = p * value;
-                let line = &mut self.covariance[k * width..k * width + k + 1];
+                let line = &mut self.covariance[k * width..=k * width + k];
                 line.iter_mut().zip(&self.centred).for_each(|(sum, other)| *sum += scaled * other);
             }
         }

@@ -146,6 +146,11 @@ impl State {
         self.lessons
     }
 
+    /// How it learns.
+    pub fn options(&self) -> Options {
+        self.options
+    }
+
     /// d, c.
     pub fn shape(&self) -> (usize, usize) {
         (self.features, self.contexts)

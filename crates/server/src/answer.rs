@@ -7,7 +7,7 @@
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
-use sona_domain::{Recommendation, Recommendations, SourceScore, SourceStatus};
+use sona_domain::{Adjustment, Recommendation, Recommendations, SourceScore, SourceStatus};
 
 /// Room made at once; a list of twenty with its reasons fits.
 const ROOM: usize = 16 << 10;
@@ -30,6 +30,9 @@ impl Json {
     fn answer(&mut self, answer: &Recommendations) {
         self.raw(r#"{"user_id":"#).text(answer.user_id.as_str());
         self.raw(r#","recommendations":"#).list(&answer.recommendations, Self::item);
+        if let Some(distance) = answer.intra_list_distance {
+            self.raw(r#","intra_list_distance":"#).value(&distance);
+        }
         self.raw(r#","sources":"#).list(&answer.sources, Self::status);
         self.raw(r#","interaction_count":"#).value(&answer.interaction_count);
         if let Some(version) = answer.model_version {
@@ -47,6 +50,9 @@ impl Json {
         self.raw(r#","score":"#).value(&item.score);
         self.raw(r#","recommendation_type":""#).raw(item.recommendation_type.as_str());
         self.raw(r#"","sources":"#).list(&item.sources, Self::part);
+        self.raw(r#","adjustments":"#).list(&item.adjustments, |json, part| {
+            json.adjustment(*part);
+        });
         self.raw(r#","based_on":"#).list(&item.based_on, |json, id| {
             json.text(id.as_str());
         });
@@ -57,8 +63,12 @@ impl Json {
     fn part(&mut self, part: &SourceScore) {
         self.raw(r#"{"source":""#).raw(part.source.as_str());
         self.raw(r#"","score":"#).value(&part.score);
-        self.raw(r#","weight":"#).value(&part.weight);
         self.raw(r#","contribution":"#).value(&part.contribution).raw("}");
+    }
+
+    fn adjustment(&mut self, adjustment: Adjustment) {
+        self.raw(r#"{"factor":""#).raw(adjustment.factor.as_str());
+        self.raw(r#"","contribution":"#).value(&adjustment.contribution).raw("}");
     }
 
     fn status(&mut self, status: &SourceStatus) {
@@ -109,7 +119,7 @@ fn has_to_be_escaped(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use sona_domain::{ContentId, RecommendationType, Source, Timestamp, UserId};
+    use sona_domain::{ContentId, Factor, RecommendationType, Source, Timestamp, UserId};
 
     use super::*;
 
@@ -126,21 +136,25 @@ mod tests {
     }
 
     fn part() -> impl Strategy<Value = SourceScore> {
-        (source(), number(), number(), number()).prop_map(
-            |(source, score, weight, contribution)| SourceScore {
-                source,
-                score,
-                weight,
-                contribution,
-            },
-        )
+        (source(), number(), number()).prop_map(|(source, score, contribution)| SourceScore {
+            source,
+            score,
+            contribution,
+        })
+    }
+
+    fn adjustment() -> impl Strategy<Value = Adjustment> {
+        let factors = [Factor::Base, Factor::Year, Factor::Genre, Factor::Diversity];
+        ((0..factors.len()), number())
+            .prop_map(move |(at, contribution)| Adjustment { factor: factors[at], contribution })
     }
 
     fn item() -> impl Strategy<Value = Recommendation> {
         let texts = (id(), any::<String>(), any::<String>(), prop::collection::vec(id(), 0..3));
         let numbers = (prop::option::of(any::<u16>()), number(), any::<u32>());
         let sources = (prop::option::of(source()), prop::collection::vec(part(), 0..4));
-        (texts, numbers, sources).prop_map(|(texts, numbers, (strongest, sources))| {
+        let parts = (sources, prop::collection::vec(adjustment(), 0..3));
+        (texts, numbers, parts).prop_map(|(texts, numbers, ((strongest, sources), adjustments))| {
             let ((id, title, explanation, based_on), (year, score, ttl_seconds)) = (texts, numbers);
             let content_id = |id| ContentId::new(id).expect("an id");
             Recommendation {
@@ -150,6 +164,7 @@ mod tests {
                 score,
                 recommendation_type: strongest.map_or(RecommendationType::Hybrid, Into::into),
                 sources,
+                adjustments,
                 based_on: based_on.into_iter().map(content_id).collect(),
                 explanation,
                 ttl_seconds,
@@ -174,6 +189,7 @@ mod tests {
         fn answer()(
             user in id(),
             recommendations in prop::collection::vec(item(), 0..4),
+            intra_list_distance in prop::option::of(number()),
             sources in prop::collection::vec(status(), 0..4),
             interaction_count in any::<u64>(),
             model_version in prop::option::of(any::<i64>()),
@@ -182,6 +198,7 @@ mod tests {
             Recommendations {
                 user_id: UserId::new(user).expect("an id"),
                 recommendations,
+                intra_list_distance,
                 sources,
                 interaction_count,
                 model_version,

@@ -60,7 +60,7 @@ pub(crate) async fn run(mut config: Config, args: &Args) -> anyhow::Result<Exit>
     import(&stores).await?;
     let engine = wiring::open_engine(&config, stores).await?;
     if engine.stats().model_version.is_none() {
-        let job = train::train(&engine, train::Model::Collaborative).await?;
+        let job = train::train(&engine, train::Model::First).await?;
         say(train::summary(&job))?;
     }
     say(format!("Ready after {:.1} s.\n", started.elapsed().as_secs_f64()))?;

@@ -1,5 +1,7 @@
 //! `sona evaluate`
 
+mod time_split;
+
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -35,6 +37,8 @@ Protocols:
   sampled-negatives  each given test pair, among the items given with it
   cold-start         users nobody was fitted on: after their first --known items the next one, among
                      all they have not had
+  time-split         a cut in time: after it events arrive one by one, as in a server, and what was
+                     liked next is looked for in the list that would have been shown before it
 
 Examples:
   sona evaluate --data ratings.csv
@@ -52,6 +56,14 @@ pub(crate) struct Args {
     /// Judge on validation rows, which come from the training side.
     #[arg(long)]
     validation: bool,
+
+    /// Under time-split, models are trained again after so many events; 0 = never.
+    #[arg(long, value_name = "EVENTS", default_value_t = 2500)]
+    train_every: usize,
+
+    /// Under time-split, look for everything that was engaged with first, liked or not.
+    #[arg(long)]
+    all: bool,
 
     /// Samples the 95 % intervals rest on; 0 = no intervals.
     #[arg(long, value_name = "N", default_value_t = 1000)]
@@ -71,8 +83,11 @@ pub(crate) struct Args {
     targets: Option<PathBuf>,
 }
 
-pub(crate) fn run(config: &Config, args: &Args) -> anyhow::Result<Exit> {
+pub(crate) async fn run(config: &Config, args: &Args) -> anyhow::Result<Exit> {
     let engine = config.engine_options()?;
+    if args.data.protocol == Some(Protocol::TimeSplit) {
+        return time_split::run(args, engine).await;
+    }
     let (data, protocol) = data_set::read(&args.data, &engine.events)?;
     let models =
         if args.models.is_empty() { Model::of(&data, &engine.fusion) } else { args.models.clone() };
@@ -199,7 +214,7 @@ fn shown(protocol: Protocol) -> &'static [(&'static str, bool)] {
         Protocol::FullRanking => {
             &[("recall@20", true), ("ndcg@20", true), ("recall@50", false), ("hr@10", false)]
         }
-        Protocol::LastItem | Protocol::ColdStart => &[
+        Protocol::LastItem | Protocol::ColdStart | Protocol::TimeSplit => &[
             ("hr@10", true),
             ("ndcg@10", true),
             ("hr@20", false),
@@ -227,8 +242,8 @@ fn write_files(args: &Args, evaluation: &Evaluation) -> anyhow::Result<()> {
     let models = &evaluation.report.models;
     if let Some(path) = &args.scores {
         for (model, lists) in models.iter().zip(&evaluation.lists) {
-            let path = if models.len() == 1 { path.clone() } else { named(path, &model.name) };
-            write(&path, |file| write_lists(file, lists))?;
+            let only = models.len() == 1;
+            write_named(path, &model.name, only, |file| write_lists(file, lists))?;
         }
     }
     if let Some(path) = &args.targets {
@@ -237,6 +252,17 @@ fn write_files(args: &Args, evaluation: &Evaluation) -> anyhow::Result<()> {
         })?;
     }
     Ok(())
+}
+
+/// Writes a model's file; the model's name is part of the file's unless it is the only one.
+fn write_named(
+    path: &Path,
+    model: &str,
+    only: bool,
+    lines: impl FnOnce(&mut BufWriter<File>) -> std::io::Result<()>,
+) -> anyhow::Result<()> {
+    let path = if only { path.to_owned() } else { named(path, model) };
+    write(&path, lines)
 }
 
 /// `top.txt` of the model `fused` is `top.fused.txt`.

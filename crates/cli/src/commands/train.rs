@@ -7,7 +7,7 @@ use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 use sona_domain::{JobId, JobOutcome, JobState, TrainingJob};
 use sona_engine::train::{Progress, Report};
-use sona_engine::{ENCODER_NAME, Engine};
+use sona_engine::{ENCODER_NAME, Engine, RANKER_NAME};
 
 use crate::config::{Config, DataDir};
 use crate::output::{Exit, say, say_json};
@@ -22,12 +22,16 @@ const WAIT: Duration = Duration::from_millis(200);
 picked up again, and a model worse than the serving one on held-out events is rejected (exit code 4).
 Processes that serve the same database swap the new model in by themselves.
 
+`ranker` learns the order of lists from what users chose in the latest part of the log, given what came before it; a
+process that serves does so by itself after every training.
+
 `encoder` learns to encode texts from the catalogue, and from what users engage with if a collaborative model says so.
 `embeddings` gives every title a vector by the encoder in use, the configured or the learned one.
 
 Examples:
   sona train
   sona train --json
+  sona train ranker
   sona train encoder
   sona train embeddings
   SONA_ALS_FACTORS=128 sona train"
@@ -48,6 +52,11 @@ pub(crate) struct Args {
 pub(crate) enum Model {
     /// What users engage with.
     Collaborative,
+    /// The same without what takes long, to have something to serve.
+    #[value(skip)]
+    First,
+    /// What decides the order of lists.
+    Ranker,
     /// Text to vectors; then the vectors of all titles.
     Encoder,
     /// The vectors of all titles, by the encoder in use.
@@ -61,7 +70,8 @@ pub(crate) async fn run(config: &Config, args: &Args) -> anyhow::Result<Exit> {
         config.encoder.model
     );
     anyhow::ensure!(
-        args.model == Model::Collaborative || config.encoder.vectors.is_empty(),
+        matches!(args.model, Model::Collaborative | Model::Ranker)
+            || config.encoder.vectors.is_empty(),
         "the imported vectors {} are in use; clear encoder.vectors to encode the catalogue here",
         config.encoder.vectors
     );
@@ -89,15 +99,23 @@ async fn train_all(
     model: Model,
 ) -> anyhow::Result<(TrainingJob, Option<TrainingJob>)> {
     let job = train(engine, model).await?;
-    let embedded =
-        if model == Model::Encoder { Some(train(engine, Model::Embeddings).await?) } else { None };
-    Ok((job, embedded))
+    let next = match model {
+        Model::Encoder => Some(Model::Embeddings),
+        Model::Collaborative | Model::First | Model::Ranker | Model::Embeddings => None,
+    };
+    let next = match next {
+        Some(next) => Some(train(engine, next).await?),
+        None => None,
+    };
+    Ok((job, next))
 }
 
 /// Submits a training and runs it here, with a progress bar.
 pub(crate) async fn train(engine: &Arc<Engine>, model: Model) -> anyhow::Result<TrainingJob> {
     let job = match model {
         Model::Collaborative => engine.submit_training().await?,
+        Model::First => engine.submit_first_training().await?,
+        Model::Ranker => engine.submit_ranker_training().await?,
         Model::Encoder => engine.submit_encoder_training().await?,
         Model::Embeddings => engine.submit_embedding().await?,
     };
@@ -142,14 +160,19 @@ pub(crate) fn summary(job: &TrainingJob) -> String {
     };
     match &job.outcome {
         Some(JobOutcome::Registered { version }) => {
-            let what = if job.model_name == ENCODER_NAME { "encoder" } else { "model" };
+            let what = match job.model_name.as_str() {
+                ENCODER_NAME => "encoder",
+                RANKER_NAME => "ranker",
+                _ => "model",
+            };
             format!("Trained {what} version {version} in {seconds:.1} s; it is served now.")
         }
         Some(JobOutcome::Encoded { encoder, titles }) => {
             format!("{titles} titles have a vector of {encoder}.")
         }
         Some(JobOutcome::Rejected { reason }) => {
-            format!("The new model is rejected, the old one stays: {reason}")
+            let what = if job.model_name == RANKER_NAME { "ranker" } else { "model" };
+            format!("The new {what} is rejected, the old one stays: {reason}")
         }
         None => format!("Training job {} is {}.", job.job_id, job.state.as_str()),
     }
@@ -178,6 +201,11 @@ fn show(bar: &Mutex<Option<ProgressBar>>, progress: &Progress) {
             bar.set_length(*of as u64);
             bar.set_position(*index as u64);
             bar.set_message(format!("embedding, loss {loss:.3}"));
+        }
+        Progress::Replaying { done, of } => {
+            bar.set_length(*of as u64);
+            bar.set_position(*done as u64);
+            bar.set_message("replaying the latest events");
         }
         Progress::Judging => bar.set_message("judging on held-out events"),
         Progress::Saving => bar.set_message("saving"),

@@ -41,6 +41,7 @@ fn sources(config: &Config, found: &mut Vec<String>) {
     within(found, "fusion.candidates_per_source", fusion.candidates_per_source, 1..=10_000);
     within(found, "fusion.newcomer_titles", fusion.newcomer_titles, 0.0..=LARGE);
     within(found, "fusion.collaborative", fusion.collaborative, 0.0..=LARGE);
+    within(found, "fusion.recent", fusion.recent, 0.0..=LARGE);
     within(found, "fusion.item_item", fusion.item_item, 0.0..=LARGE);
     within(found, "fusion.sequence", fusion.sequence, 0.0..=LARGE);
     within(found, "fusion.attributes", fusion.attributes, 0.0..=LARGE);
@@ -55,6 +56,19 @@ fn sources(config: &Config, found: &mut Vec<String>) {
     within(found, "graph.fan_in", graph.fan_in, 1..=100_000);
     within(found, "graph.fan_out", graph.fan_out, 1..=1_000_000);
     within(found, "graph.budget", graph.budget, 1..=100_000_000);
+    let ranker = &config.ranker;
+    within(found, "ranker.events", ranker.events, 1..=10_000_000);
+    within(found, "ranker.share", ranker.share, 0.01..=0.9);
+    within(found, "ranker.choices", ranker.choices, 1..=1_000_000);
+    within(found, "ranker.least_choices", ranker.least_choices, 10..=1_000_000);
+    within(found, "ranker.trees", ranker.trees, 1..=10_000);
+    within(found, "ranker.leaves", ranker.leaves, 2..=32);
+    within(found, "ranker.learning_rate", ranker.learning_rate, 0.001..=1.0);
+    within(found, "ranker.min_leaf_rows", ranker.min_leaf_rows, 1..=1_000_000);
+    let diversity = &config.diversity;
+    within(found, "diversity.lambda", diversity.lambda, 0.0..=1.0);
+    within(found, "diversity.pool", diversity.pool, 1..=500);
+    within(found, "diversity.cap", diversity.cap, 0..=100);
     let content = &config.content;
     within(found, "content.similarity_threshold", content.similarity_threshold, -1.0..=1.0);
     within(found, "content.monthly_decay", content.monthly_decay, 0.0..=1.0);

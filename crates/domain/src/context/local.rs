@@ -74,6 +74,12 @@ impl Zone {
         })
     }
 
+    /// The hour of the day there at an instant, 0..24; `None` beyond the calendar's end.
+    pub fn hour(&self, at: Timestamp) -> Option<u8> {
+        let at = jiff::Timestamp::from_microsecond(at.as_micros()).ok()?;
+        u8::try_from(self.0.to_datetime(at).hour()).ok()
+    }
+
     /// The quarter of the day and the weekday there at an instant; `None` beyond the calendar's end.
     pub fn local(&self, at: Timestamp) -> Option<(TimeOfDay, Weekday)> {
         let at = jiff::Timestamp::from_microsecond(at.as_micros()).ok()?;

@@ -81,7 +81,7 @@ impl<'q> Content<'q> {
         let Question { allowed, limit, .. } = *question;
         let Some(preference) = &self.preference else { return Vec::new() };
         let nearest = nearest((self.vectors, question.found), preference, (allowed, limit));
-        // By the cosines that `raw` goes by, to the last bit.
+        // By the cosines that scores go by, to the last bit.
         let nearest: Vec<_> = nearest.into_iter().map(|(row, _)| (row, self.cosine(row))).collect();
         if nearest.iter().all(|(_, cosine)| *cosine <= self.floor) {
             self.floor = 0.0;
@@ -91,11 +91,11 @@ impl<'q> Content<'q> {
         rows.extend(self.near.keys().filter(|row| allowed.contains(**row)));
         rows.sort_unstable();
         rows.dedup();
-        select::top_k_of(rows.into_iter().map(|row| (row, self.raw(row))), limit, 0.0)
+        select::top_k_of(rows.into_iter().map(|row| (row, self.near_enough(row))), limit, 0.0)
     }
 
     /// Half of what lies near all titles together, half of what lies near each.
-    fn raw(&self, row: u32) -> f32 {
+    fn near_enough(&self, row: u32) -> f32 {
         let cosine = self.cosine(row);
         let together = if cosine > self.floor { cosine } else { 0.0 };
         f32::midpoint(together, self.near.get(&row).copied().unwrap_or(0.0))
@@ -195,7 +195,12 @@ impl Candidates for Content<'_> {
     }
 
     fn score(&self, row: u32) -> f32 {
-        (self.raw(row) * self.scale).clamp(0.0, 1.0)
+        (self.near_enough(row) * self.scale).clamp(0.0, 1.0)
+    }
+
+    /// As the score, whether the threshold is reached or not.
+    fn raw(&self, row: u32) -> f32 {
+        f32::midpoint(self.cosine(row), self.near.get(&row).copied().unwrap_or(0.0))
     }
 
     fn absent(&self) -> &'static str {
@@ -245,9 +250,12 @@ impl Candidates for Alike<'_> {
     }
 
     fn score(&self, row: u32) -> f32 {
+        (self.raw(row) * self.scale).clamp(0.0, 1.0)
+    }
+
+    fn raw(&self, row: u32) -> f32 {
         let both = self.vectors.get(self.row).zip(self.vectors.get(row));
-        let cosine = both.map_or(0.0, |(one, other)| dot(one, other));
-        (cosine * self.scale).clamp(0.0, 1.0)
+        both.map_or(0.0, |(one, other)| dot(one, other))
     }
 
     fn absent(&self) -> &'static str {

@@ -69,6 +69,11 @@ impl Candidates for Context {
     }
 
     fn score(&self, row: u32) -> f32 {
+        self.raw(row)
+    }
+
+    /// How well it fits, 0..=1.
+    fn raw(&self, row: u32) -> f32 {
         self.scores.get(&row).copied().unwrap_or(0.0)
     }
 

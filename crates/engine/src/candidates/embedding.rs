@@ -6,6 +6,9 @@ use sona_numeric::rows::RowSet;
 use super::{Candidates, Question};
 use crate::snapshot::embedding::Placed;
 
+/// Logits are told apart down to so much below the best one.
+const LOWEST: f32 = -20.0;
+
 /// The embedding source for one request.
 pub(crate) struct Embedding<'q> {
     placed: Option<&'q Placed>,
@@ -55,6 +58,13 @@ impl Candidates for Embedding<'_> {
     fn score(&self, row: u32) -> f32 {
         let logit = self.placed.map(|placed| placed.vectors.logit(&self.user, row));
         logit.map_or(0.0, |logit| self.relative(logit))
+    }
+
+    /// The logit relative to that of the best allowed title.
+    fn raw(&self, row: u32) -> f32 {
+        let Some(placed) = self.placed else { return 0.0 };
+        let highest = self.best.first().map_or(0.0, |(_, highest)| *highest);
+        (placed.vectors.logit(&self.user, row) - highest).max(LOWEST)
     }
 
     fn absent(&self) -> &'static str {

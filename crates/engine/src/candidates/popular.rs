@@ -35,6 +35,11 @@ impl Candidates for Popular<'_> {
         if self.highest > 0.0 { self.counts.popularity(row) / self.highest } else { 0.0 }
     }
 
+    /// `ln(1 + viewers)`.
+    fn raw(&self, row: u32) -> f32 {
+        self.counts.popularity(row)
+    }
+
     fn absent(&self) -> &'static str {
         "the user has seen or refused everything that is available"
     }

@@ -58,7 +58,11 @@ impl Candidates for Sparse {
     }
 
     fn score(&self, row: u32) -> f32 {
-        (self.scores.of(row) * self.scale).clamp(0.0, 1.0)
+        (self.raw(row) * self.scale).clamp(0.0, 1.0)
+    }
+
+    fn raw(&self, row: u32) -> f32 {
+        self.scores.of(row)
     }
 
     fn absent(&self) -> &'static str {

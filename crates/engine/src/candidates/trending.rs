@@ -1,6 +1,6 @@
 //! Distinct viewers of the last days, recent ones counting more.
 
-use sona_domain::Source;
+use sona_domain::{Source, Timestamp};
 use sona_numeric::rows::RowSet;
 
 use super::Candidates;
@@ -8,14 +8,15 @@ use crate::live::trending;
 
 /// The trending source for one request.
 pub(crate) struct Trending<'t> {
-    trending: &'t trending::Trending,
+    counts: &'t trending::Trending,
     highest: f64,
+    now: Timestamp,
 }
 
 impl<'t> Trending<'t> {
-    /// Over what is trending now.
-    pub(crate) fn new(trending: &'t trending::Trending) -> Self {
-        Self { trending, highest: trending.highest() }
+    /// Over what is trending at `now`.
+    pub(crate) fn new(trending: &'t trending::Trending, now: Timestamp) -> Self {
+        Self { counts: trending, highest: trending.highest(), now }
     }
 }
 
@@ -25,12 +26,17 @@ impl Candidates for Trending<'_> {
     }
 
     fn best(&self, allowed: &RowSet, limit: usize) -> Vec<(u32, f32)> {
-        let rows = self.trending.best().filter(|row| allowed.contains(*row));
+        let rows = self.counts.best().filter(|row| allowed.contains(*row));
         rows.take(limit).map(|row| (row, self.score(row))).collect()
     }
 
     fn score(&self, row: u32) -> f32 {
-        if self.highest > 0.0 { (self.trending.score(row) / self.highest) as f32 } else { 0.0 }
+        if self.highest > 0.0 { (self.counts.score(row) / self.highest) as f32 } else { 0.0 }
+    }
+
+    /// Viewers in the window, each by how long ago they watched.
+    fn raw(&self, row: u32) -> f32 {
+        self.counts.weight(row, self.now) as f32
     }
 
     fn absent(&self) -> &'static str {

@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
-use sona_domain::{Content, Timestamp};
+use sona_domain::{Content, ContentId, Timestamp};
 use sona_numeric::Attributes;
 
 use crate::attributes::Vocabulary;
+use crate::catalogue::View;
 use crate::encoder::text_of;
 
 /// One engagement as it is read.
@@ -33,7 +34,7 @@ pub enum Part {
 }
 
 /// A data set.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Data {
     /// What it is, for people: a path and the layout recognised there.
     pub name: String,
@@ -45,6 +46,8 @@ pub struct Data {
     pub(crate) attributes: Attributes,
     /// What the attributes are called, kind first.
     pub(crate) attribute_names: Vec<Arc<str>>,
+    /// The years and genres of the items, by row.
+    pub(crate) view: View,
     /// The catalogue's texts in the order of their ids, also of entries that nobody engages with.
     pub(crate) texts: Vec<Described>,
     /// Per user, oldest first.
@@ -101,6 +104,8 @@ pub struct Builder {
 /// An entry's attributes and text.
 #[derive(Debug)]
 struct Description {
+    year: Option<u16>,
+    genres: Vec<String>,
     attributes: Vec<u32>,
     text: String,
 }
@@ -156,7 +161,8 @@ impl Builder {
     /// not become an item by it.
     pub fn describe(&mut self, content: &Content) {
         let attributes = self.vocabulary.numbers_of(content);
-        let described = Description { attributes, text: text_of(content) };
+        let (year, genres) = (content.year, content.genres.clone());
+        let described = Description { year, genres, attributes, text: text_of(content) };
         self.described.insert(content.content_id.as_str().to_owned(), described);
     }
 
@@ -184,6 +190,7 @@ impl Builder {
             ..
         } = self;
         let (items, place) = by_digest(items.ids);
+        let view = facts(&described, &items);
         let (attributes, texts) = by_row(described, &items);
         let mut repeated = 0;
         for user in train.iter_mut().chain(&mut test) {
@@ -205,6 +212,7 @@ impl Builder {
             items,
             attributes,
             attribute_names: vocabulary.names().to_vec(),
+            view,
             texts,
             train,
             test,
@@ -225,6 +233,19 @@ fn by_digest(ids: Vec<String>) -> (Vec<String>, Vec<u32>) {
         place[*old] = new as u32;
     }
     (sorted.into_iter().map(|(_, _, id)| id).collect(), place)
+}
+
+/// Every item with its year and genres.
+fn facts(described: &HashMap<String, Description>, items: &[String]) -> View {
+    let entries = items.iter().map(|id| {
+        let mut content = Content::new(ContentId::new(id).ok()?, "");
+        if let Some(known) = described.get(id) {
+            content.year = known.year;
+            content.genres.clone_from(&known.genres);
+        }
+        Some(content)
+    });
+    View::of(entries)
 }
 
 /// The attributes of every row, and the texts of all entries in the order of their ids.

@@ -38,6 +38,7 @@ pub(crate) struct Fitted {
     sequence: sequence::Options,
     /// What each source took, in seconds.
     seconds: BTreeMap<Source, f64>,
+    view: View,
     log: Vec<Entry>,
     timed: bool,
     options: Options,
@@ -95,6 +96,7 @@ impl Fitted {
             sources,
             sequence,
             seconds: watch.seconds,
+            view: data.view.clone(),
             log,
             timed: data.timed,
             options: options.clone(),
@@ -110,6 +112,11 @@ impl Fitted {
         all.sort_unstable();
         all.dedup();
         all.iter().filter_map(|source| self.seconds.get(source)).sum()
+    }
+
+    /// What is known of the items themselves.
+    pub(crate) fn view(&self) -> &View {
+        &self.view
     }
 
     /// How many users have met an item in what the sources are fitted on.
@@ -159,13 +166,14 @@ impl Fitted {
             trending: &timeline.trending,
             taste: &taste,
             latest: &latest,
-            view: &View::default(),
+            view: &self.view,
             context: &RequestContext::default(),
             timezone: &self.options.context.timezone,
             vectors: &self.vectors,
             found: &found,
             content,
             now: case.at,
+            serving: None,
             allowed: &allowed,
             narrowed: true,
             limit: LIST,

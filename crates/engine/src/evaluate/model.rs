@@ -13,7 +13,7 @@ use crate::fuse::Ensemble;
 use crate::options::Fusion;
 
 /// Sources that a data set can say something about; the circumstances of a request are in none.
-const SOURCES: [Source; 9] = [
+const SOURCES: [Source; 10] = [
     Source::Popular,
     Source::Trending,
     Source::Sequence,
@@ -21,6 +21,7 @@ const SOURCES: [Source; 9] = [
     Source::Content,
     Source::Embedding,
     Source::Collaborative,
+    Source::Recent,
     Source::ItemItem,
     Source::Graph,
 ];
@@ -34,6 +35,12 @@ pub enum Model {
     Fused,
     /// All sources but one.
     FusedWithout(Source),
+    /// All sources, ordered by the ranker without the shared layer that learns from every event.
+    WithoutLayer,
+    /// The fused lists, chosen so that they do not repeat themselves.
+    Diversified,
+    /// All sources, with the configured weights, where [`Model::Fused`] is ordered by a trained ranker.
+    Weighted,
 }
 
 impl Model {
@@ -41,8 +48,53 @@ impl Model {
     /// weight: encoding a catalogue may take longer than everything else.
     pub fn of(data: &Data, fusion: &Fusion) -> Vec<Self> {
         let wanted = |s: &Source| *s != Source::Content || fusion.weight(Source::Content) > 0.0;
-        let all = SOURCES.into_iter().filter(wanted).map(Self::Alone).chain([Self::Fused]);
+        let fused = [Self::Weighted, Self::Fused];
+        let all = SOURCES.into_iter().filter(wanted).map(Self::Alone).chain(fused);
         all.filter(|model| model.is_possible(data)).collect()
+    }
+
+    /// The models `time-split` judges by default: every source that takes part, alone and left out, all of them fused, with
+    /// and without the shared layer, and by the configured weights.
+    pub fn in_time(fusion: &Fusion) -> Vec<Self> {
+        let taking_part = fusion.asked();
+        let alone = taking_part.iter().copied().map(Self::Alone);
+        let without = taking_part.iter().copied().map(Self::FusedWithout);
+        let fused = [Self::Weighted, Self::Fused, Self::WithoutLayer, Self::Diversified];
+        alone.chain(fused).chain(without).collect()
+    }
+
+    /// Whether its lists are ordered by a ranker.
+    pub(crate) const fn is_ranked(self) -> bool {
+        match self {
+            Self::Fused | Self::FusedWithout(_) | Self::WithoutLayer | Self::Diversified => true,
+            Self::Alone(_) | Self::Weighted => false,
+        }
+    }
+
+    /// Whether only a replay in time can say how good it is.
+    pub(crate) const fn is_in_time_only(self) -> bool {
+        matches!(self, Self::WithoutLayer | Self::Diversified)
+    }
+
+    /// Whether a source takes part in its lists.
+    pub(crate) fn takes(self, source: Source) -> bool {
+        match self {
+            Self::Alone(one) => one == source,
+            Self::FusedWithout(without) => without != source,
+            Self::Fused | Self::WithoutLayer | Self::Diversified | Self::Weighted => true,
+        }
+    }
+
+    /// The source, if it is one alone.
+    pub(crate) const fn alone(self) -> Option<Source> {
+        match self {
+            Self::Alone(source) => Some(source),
+            Self::Fused
+            | Self::FusedWithout(_)
+            | Self::WithoutLayer
+            | Self::Diversified
+            | Self::Weighted => None,
+        }
     }
 
     /// Whether `data` has what it needs.
@@ -59,7 +111,12 @@ impl Model {
             Self::Alone(Source::Attributes | Source::Content) if !data.is_described() => {
                 Some(format!("{self} needs a catalogue, and the data has none"))
             }
-            Self::Alone(_) | Self::Fused | Self::FusedWithout(_) => None,
+            Self::Alone(_)
+            | Self::Fused
+            | Self::FusedWithout(_)
+            | Self::WithoutLayer
+            | Self::Diversified
+            | Self::Weighted => None,
         }
     }
 
@@ -68,7 +125,9 @@ impl Model {
         let weighty = |source: &Source| fusion.weight(*source) > 0.0;
         match self {
             Self::Alone(source) => vec![source],
-            Self::Fused => SOURCES.into_iter().filter(weighty).collect(),
+            Self::Fused | Self::WithoutLayer | Self::Diversified | Self::Weighted => {
+                SOURCES.into_iter().filter(weighty).collect()
+            }
             Self::FusedWithout(without) => {
                 SOURCES.into_iter().filter(weighty).filter(|source| *source != without).collect()
             }
@@ -79,7 +138,11 @@ impl Model {
     pub(crate) fn possible_sources(self) -> Vec<Source> {
         match self {
             Self::Alone(source) => vec![source],
-            Self::Fused | Self::FusedWithout(_) => SOURCES.to_vec(),
+            Self::Fused
+            | Self::FusedWithout(_)
+            | Self::WithoutLayer
+            | Self::Diversified
+            | Self::Weighted => SOURCES.to_vec(),
         }
     }
 
@@ -109,6 +172,9 @@ impl fmt::Display for Model {
             Self::Alone(source) => f.write_str(&name(*source)),
             Self::Fused => f.write_str("fused"),
             Self::FusedWithout(source) => write!(f, "fused-{}", name(*source)),
+            Self::WithoutLayer => f.write_str("fused-layer"),
+            Self::Diversified => f.write_str("fused+diversity"),
+            Self::Weighted => f.write_str("weighted"),
         }
     }
 }
@@ -122,9 +188,10 @@ impl FromStr for Model {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let alone = SOURCES.map(Self::Alone);
-        let without = SOURCES.map(Self::FusedWithout);
-        let mut all = alone.into_iter().chain([Self::Fused]).chain(without);
+        let alone = Source::ALL.map(Self::Alone);
+        let without = Source::ALL.map(Self::FusedWithout);
+        let fused = [Self::Fused, Self::WithoutLayer, Self::Diversified, Self::Weighted];
+        let mut all = alone.into_iter().chain(fused).chain(without);
         all.clone().find(|model| model.to_string() == text).ok_or_else(|| {
             let names: Vec<_> = all.by_ref().map(|model| model.to_string()).collect();
             format!("there is no model {text:?}; there are {}", names.join(", "))
@@ -141,6 +208,6 @@ mod tests {
         for name in ["popular", "collaborative", "item-item", "fused", "fused-item-item"] {
             assert_eq!(name.parse::<Model>().unwrap().to_string(), name);
         }
-        assert!("als".parse::<Model>().unwrap_err().contains("item-item, graph, fused,"));
+        assert!("als".parse::<Model>().unwrap_err().contains("graph, fused, fused-layer,"));
     }
 }

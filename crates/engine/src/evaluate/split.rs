@@ -24,12 +24,20 @@ pub enum Protocol {
     /// items they have not had (strong generalisation: Liang et al., *Variational autoencoders for collaborative
     /// filtering*, 2018).
     ColdStart,
+    /// A cut in time: what comes after it arrives one by one, as in a serving engine, and each choice is looked for in the
+    /// list that would have been shown just before.
+    TimeSplit,
 }
 
 impl Protocol {
     /// All protocols.
-    pub const ALL: [Self; 4] =
-        [Self::FullRanking, Self::LastItem, Self::SampledNegatives, Self::ColdStart];
+    pub const ALL: [Self; 5] = [
+        Self::FullRanking,
+        Self::LastItem,
+        Self::SampledNegatives,
+        Self::ColdStart,
+        Self::TimeSplit,
+    ];
 
     /// Its name.
     pub const fn as_str(self) -> &'static str {
@@ -38,6 +46,7 @@ impl Protocol {
             Self::LastItem => "last-item",
             Self::SampledNegatives => "sampled-negatives",
             Self::ColdStart => "cold-start",
+            Self::TimeSplit => "time-split",
         }
     }
 
@@ -45,7 +54,9 @@ impl Protocol {
     pub const fn main_metric(self) -> &'static str {
         match self {
             Self::FullRanking => "ndcg@20",
-            Self::LastItem | Self::SampledNegatives | Self::ColdStart => "ndcg@10",
+            Self::LastItem | Self::SampledNegatives | Self::ColdStart | Self::TimeSplit => {
+                "ndcg@10"
+            }
         }
     }
 }
@@ -126,13 +137,14 @@ impl Split {
     /// In words, when the data set has not what the protocol needs.
     pub(crate) fn new(data: &Data, options: &SplitOptions) -> Result<Self, String> {
         let mut split = match options.protocol {
-            Protocol::LastItem => last_item(data, options.rows),
+            Protocol::LastItem => last_item(data, held_back(options.rows)),
             Protocol::FullRanking if data.is_split() && options.rows == Rows::Test => given(data),
-            Protocol::FullRanking => cut(data, options),
+            Protocol::FullRanking => cut(data, &data.train, options),
             Protocol::SampledNegatives if options.rows == Rows::Test => trials(data)?,
             // Negatives are given for test pairs only; validation is the same question on training rows.
-            Protocol::SampledNegatives => last_item(data, Rows::Test),
-            Protocol::ColdStart => cold_start(data, options),
+            Protocol::SampledNegatives => last_item(data, 0),
+            Protocol::ColdStart => cold_start(data, options, held_back(options.rows) as u64),
+            Protocol::TimeSplit => return Err("time-split replays events in a database".to_owned()),
         };
         if split.cases.is_empty() {
             let least = "every user has too few items";
@@ -144,12 +156,40 @@ impl Split {
     }
 }
 
+impl Split {
+    /// The same question again, asked of what this split is fitted on: what a ranker learns from, so that nothing it rests on
+    /// knows what is looked for. At most `most` cases, drawn by the seed.
+    pub(crate) fn within(&self, data: &Data, options: &SplitOptions, most: usize) -> Self {
+        let inner = SplitOptions { sample: most, seed: options.seed.wrapping_add(1), ..*options };
+        let held_back = held_back(options.rows);
+        let mut split = match options.protocol {
+            Protocol::LastItem | Protocol::TimeSplit => last_item(data, held_back + 1),
+            // Test pairs may be anybody's last items: they are not among the training rows.
+            Protocol::SampledNegatives => last_item(data, 1),
+            Protocol::FullRanking => cut(data, &self.fit, &inner),
+            Protocol::ColdStart => cold_start(data, options, held_back as u64 + 1),
+        };
+        draw(&mut split, data, &inner);
+        split.cases.sort_by_key(|case| case.at);
+        split
+    }
+}
+
+/// How many items at the end of every user are not to be looked at.
+fn held_back(rows: Rows) -> usize {
+    match rows {
+        Rows::Test => 0,
+        Rows::Validation => 1,
+    }
+}
+
 /// The last item is the test, the one before it is validation: known at test time, but not fitted on. A split
 /// for validation has the same shape one item earlier.
-fn last_item(data: &Data, rows: Rows) -> Split {
-    let (drop, target) = match rows {
-        Rows::Test => (0, "the last item"),
-        Rows::Validation => (1, "the last item but one"),
+fn last_item(data: &Data, drop: usize) -> Split {
+    let target = match drop {
+        0 => "the last item".to_owned(),
+        1 => "the last item but one".to_owned(),
+        more => format!("the last item but {more}"),
     };
     let mut split = Split {
         fit: Vec::with_capacity(data.train.len()),
@@ -180,10 +220,10 @@ fn last_item(data: &Data, rows: Rows) -> Split {
     split
 }
 
-/// A share of the users is asked for; for validation another one, and the first is left out altogether.
-fn cold_start(data: &Data, options: &SplitOptions) -> Split {
+/// A share of the users is asked for, the `nth`; those before it are left out altogether.
+fn cold_start(data: &Data, options: &SplitOptions, nth: u64) -> Split {
     let share = (options.cut * f64::from(CUT_BUCKETS)).round() as u64;
-    let from = if options.rows == Rows::Test { 0 } else { share };
+    let from = share * nth;
     let known = options.known;
     let mut split = Split {
         fit: Vec::with_capacity(data.train.len()),
@@ -229,10 +269,10 @@ fn given(data: &Data) -> Split {
 }
 
 /// A share of each user's items goes, at least one stays.
-fn cut(data: &Data, options: &SplitOptions) -> Split {
+fn cut(data: &Data, rows: &[Vec<Engagement>], options: &SplitOptions) -> Split {
     let below = (options.cut * f64::from(CUT_BUCKETS)).round() as u64;
     let mut split = Split {
-        fit: Vec::with_capacity(data.train.len()),
+        fit: Vec::with_capacity(rows.len()),
         cases: Vec::new(),
         rule: format!(
             "an item is a target if the first 8 bytes of SHA-256(\"{}:user:item\") mod {CUT_BUCKETS} are below \
@@ -240,7 +280,7 @@ fn cut(data: &Data, options: &SplitOptions) -> Split {
             options.seed
         ),
     };
-    for (user, all) in data.train.iter().enumerate() {
+    for (user, all) in rows.iter().enumerate() {
         let chosen = |e: &Engagement| {
             let id = &data.items[e.item as usize];
             bucket(options.seed, &data.users[user], id) % u64::from(CUT_BUCKETS) < below

@@ -147,6 +147,11 @@ impl Trending {
         self.titles.get(row as usize).map_or(0.0, |title| title.score)
     }
 
+    /// Viewers of a title, each counting `2^-(age / half life)` of their latest engagement at `now`.
+    pub(crate) fn weight(&self, row: u32, now: Timestamp) -> f64 {
+        self.score(row) / self.relative(now)
+    }
+
     /// Distinct viewers of a title in the window.
     pub(crate) fn viewers(&self, row: u32) -> u32 {
         self.titles.get(row as usize).map_or(0, |title| title.viewers)

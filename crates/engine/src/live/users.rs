@@ -27,7 +27,13 @@ const GENRE: usize = 16;
 const STEP: usize = 128;
 
 /// The latest titles kept ready for the sequence source and the reasons.
-const RECENT: usize = 50;
+pub(crate) const RECENT: usize = 50;
+
+/// The latest titles the recent source rests on.
+const FOLDED_IN: usize = 30;
+
+/// What a title counts beside the one after it, in the recent source.
+const RECENT_DECAY: f32 = 0.9;
 
 /// What is known of one user right now.
 #[derive(Debug, Clone)]
@@ -47,6 +53,8 @@ pub(crate) struct UserState {
 pub(crate) struct Taste {
     /// The user's factors; empty without model or history.
     pub(crate) vector: Vec<f32>,
+    /// The same from the latest titles alone, the newest counting most.
+    pub(crate) recent_vector: Vec<f32>,
     /// All engaged titles, by row.
     pub(crate) engaged: Vec<u32>,
     /// The latest engaged titles, newest first.
@@ -59,6 +67,8 @@ pub(crate) struct Taste {
     through: Cursor,
     /// The best titles by these factors.
     pub(crate) by_factors: Kept,
+    /// The best titles by the factors of the latest titles.
+    pub(crate) by_recent_factors: Kept,
     /// The best titles by the model's embedding.
     pub(crate) by_embedding: Kept,
 }
@@ -68,6 +78,7 @@ impl Taste {
     pub(crate) fn of(snapshot: &Snapshot, engaged: &[(u32, f32)], liked: Vec<Liked>) -> Self {
         Self {
             vector: snapshot.fold_in(engaged),
+            recent_vector: fold_in_recent(snapshot, &liked),
             engaged: engaged.iter().map(|(row, _)| *row).collect(),
             recent: rows_of(&liked),
             liked,
@@ -75,6 +86,7 @@ impl Taste {
             model_version: None,
             through: Cursor::default(),
             by_factors: Kept::default(),
+            by_recent_factors: Kept::default(),
             by_embedding: Kept::default(),
         }
     }
@@ -286,6 +298,7 @@ impl Taste {
         let liked = state.history.recent(RECENT);
         Self {
             vector: snapshot.fold_in(&engaged),
+            recent_vector: fold_in_recent(snapshot, &liked),
             engaged: engaged.into_iter().map(|(row, _)| row).collect(),
             recent: rows_of(&liked),
             liked,
@@ -293,6 +306,7 @@ impl Taste {
             model_version: snapshot.version(),
             through: state.through,
             by_factors: Kept::default(),
+            by_recent_factors: Kept::default(),
             by_embedding: Kept::default(),
         }
     }
@@ -310,6 +324,13 @@ impl Taste {
     fn is_of(&self, state: &UserState, snapshot: &Snapshot) -> bool {
         self.rests_on(state) && self.model_version == snapshot.version()
     }
+}
+
+/// The factors that follow from the latest titles, of which the k-th counts [`RECENT_DECAY`]^k of what it did.
+fn fold_in_recent(snapshot: &Snapshot, liked: &[Liked]) -> Vec<f32> {
+    let aged = liked.iter().take(FOLDED_IN).zip(0..);
+    let aged = aged.map(|(liked, age)| (liked.row, liked.weight * RECENT_DECAY.powi(age)));
+    snapshot.fold_in(&aged.collect::<Vec<_>>())
 }
 
 fn rows_of(liked: &[Liked]) -> Vec<u32> {

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use sona_domain::{RequestContext, Source};
 
+use crate::ranker::replay::CHEAP;
+
 /// Of so many titles what a user said they like is half as loud.
 const NEW: f32 = 5.0;
 
@@ -22,6 +24,8 @@ pub struct Fusion {
     pub newcomer_titles: f32,
     /// Weight of the collaborative source; weights are scaled to sum to 1 over the sources present.
     pub collaborative: f32,
+    /// Weight of the recent source.
+    pub recent: f32,
     /// Weight of the item-item source; at 0 it is not trained.
     pub item_item: f32,
     /// Weight of the sequence source.
@@ -48,6 +52,7 @@ impl Default for Fusion {
             candidates_per_source: 100,
             newcomer_titles: 4.0,
             collaborative: 0.20,
+            recent: 0.0,
             item_item: 0.0,
             sequence: 0.50,
             attributes: 0.20,
@@ -78,6 +83,7 @@ impl Fusion {
         }
         Self {
             collaborative: self.collaborative * known,
+            recent: self.recent * known,
             item_item: self.item_item * known,
             sequence: self.sequence * known,
             attributes: self.attributes * known,
@@ -89,10 +95,17 @@ impl Fusion {
         }
     }
 
+    /// The sources a ranker may ask: those that have a weight, and those that cost little. In listing order.
+    pub(crate) fn asked(&self) -> Vec<Source> {
+        let asked = |source: &Source| CHEAP.contains(source) || self.weight(*source) > 0.0;
+        Source::ALL.into_iter().filter(asked).collect()
+    }
+
     /// The configured weight of one source.
     pub fn weight(&self, source: Source) -> f32 {
         match source {
             Source::Collaborative => self.collaborative,
+            Source::Recent => self.recent,
             Source::ItemItem => self.item_item,
             Source::Sequence => self.sequence,
             Source::Attributes => self.attributes,

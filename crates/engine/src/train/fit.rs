@@ -9,7 +9,7 @@ use sona_domain::TrainingJob;
 use sona_numeric::{Interactions, als, embedding, item_item};
 use tokio::sync::mpsc;
 
-use super::{Progress, Report, Run};
+use super::{Progress, Report, Run, is_soon};
 use crate::Engine;
 use crate::artifact;
 use crate::catalogue::Catalogue;
@@ -18,17 +18,17 @@ use crate::error::{Error, Result};
 use crate::options;
 
 /// What a fit gives, before anybody has judged it.
-pub(super) struct Fitted {
-    pub(super) model: als::Model,
-    pub(super) options: als::Options,
+pub(crate) struct Fitted {
+    pub(crate) model: als::Model,
+    pub(crate) options: als::Options,
     /// Only what has a weight in the fusion is trained.
-    pub(super) item_item: Option<item_item::Model>,
-    pub(super) embedding: Option<artifact::Embedding>,
+    pub(crate) item_item: Option<item_item::Model>,
+    pub(crate) embedding: Option<artifact::Embedding>,
 }
 
 impl Engine {
     /// Fits on a blocking thread; metric points are written as they come.
-    pub(super) async fn fit(
+    pub(crate) async fn fit(
         self: &Arc<Self>,
         run: &Run,
         data: Dataset,
@@ -37,7 +37,7 @@ impl Engine {
         let options = job_options(&run.job, &self.options.als).for_matrix(&interactions);
         let (points, mut measured) = mpsc::unbounded_channel();
         let fit = Fit { points, cancelled: run.cancelled.clone(), report: run.report.clone() };
-        let engine = self.clone();
+        let (engine, soon) = (self.clone(), is_soon(&run.job.options));
         let work = move || -> Result<(Dataset, Fitted)> {
             let wanted = &engine.options.fusion;
             let model = fit.factors(&interactions, &options)?;
@@ -45,7 +45,7 @@ impl Engine {
             if wanted.item_item > 0.0 {
                 fitted.item_item = items_near(&interactions, &(&engine.options.item_item).into())?;
             }
-            if wanted.embedding > 0.0 {
+            if wanted.embedding > 0.0 && !soon {
                 let options = (&engine.options.embedding).into();
                 fitted.embedding = fit.embedding(&data, &engine.catalogue, &options)?;
             }
@@ -130,7 +130,10 @@ fn items_near(
 
 /// The options a job was submitted with.
 fn job_options(job: &TrainingJob, fallback: &options::Als) -> options::Als {
-    serde_json::from_value(Value::Object(job.options.clone())).unwrap_or_else(|_| fallback.clone())
+    let known = serde_json::to_value(fallback).unwrap_or_default();
+    let ours = job.options.iter().filter(|(name, _)| known.get(name).is_some());
+    let options = ours.map(|(name, value)| (name.clone(), value.clone())).collect();
+    serde_json::from_value(Value::Object(options)).unwrap_or_else(|_| fallback.clone())
 }
 
 #[cfg(test)]

@@ -48,7 +48,7 @@ async fn a_new_title_has_a_place_from_what_it_is(backend: Backend) {
     fill(&world).await;
     world.track(vec![watch("u", "a0"), watch("u", "a1")]).await;
     assert_eq!(
-        world.list("u", 1).await.sources[4].absent.as_deref(),
+        world.list("u", 1).await.sources[5].absent.as_deref(),
         Some("no model is trained yet")
     );
     world.train().await;
@@ -58,8 +58,8 @@ async fn a_new_title_has_a_place_from_what_it_is(backend: Backend) {
     let served = world.list("u", 6).await;
     assert_eq!(genre(&served, 3), "aaa");
     let first = &served.recommendations[0];
-    let spoken = (first.sources[0].source, first.sources[0].weight);
-    assert_eq!(spoken, (Source::Embedding, 1.0));
+    let spoken = (first.sources[0].source, first.sources[0].contribution);
+    assert_eq!(spoken, (Source::Embedding, first.score));
     assert!((first.score - 1.0).abs() < 1e-6);
     assert!(first.explanation.starts_with("Because you watched Title a"), "{}", first.explanation);
     assert!(!first.based_on.is_empty());

@@ -13,6 +13,7 @@ mod gate;
 mod graph;
 mod learning;
 mod lists;
+mod ranker;
 mod training;
 mod vectors;
 mod vectors_elsewhere;

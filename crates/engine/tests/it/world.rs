@@ -143,6 +143,7 @@ pub(crate) fn only(source: Source) -> Options {
     let fusion = &mut options.fusion;
     let weight = match source {
         Source::Collaborative => &mut fusion.collaborative,
+        Source::Recent => &mut fusion.recent,
         Source::ItemItem => &mut fusion.item_item,
         Source::Sequence => &mut fusion.sequence,
         Source::Attributes => &mut fusion.attributes,

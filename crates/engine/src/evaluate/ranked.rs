@@ -1,0 +1,109 @@
+//! The ranker of an evaluation, fitted like the one of a server on choices that nothing it rests on knows.
+
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
+use sona_domain::Clock;
+use sona_numeric::rows::RowSet;
+
+use super::data::Data;
+use super::measure::LIST;
+use super::split::{Case, Split};
+use super::{Fitted, Model, Options, Result};
+use crate::candidates::Candidates;
+use crate::fuse::Ensemble;
+use crate::ranker::Ranker;
+use crate::ranker::features::Layout;
+use crate::ranker::fit::{self, Wanted};
+use crate::ranker::moment::MOMENT;
+use crate::ranker::rank::{Known, Ranking};
+use crate::ranker::replay::{Choice, features, sample};
+
+/// A moment of which nothing is known.
+const NO_MOMENT: [f32; MOMENT] = [1.0, 0.0, 0.0, 0.0, 0.0];
+
+/// A ranker for what was fitted on `split`; `None` if there are too few choices.
+pub(super) fn fit_ranker(
+    data: &Data,
+    split: &Split,
+    options: &Options,
+    clock: &dyn Clock,
+) -> Result<Option<Ranker>> {
+    let ranker = &options.engine.ranker;
+    let inner = split.within(data, &options.split, ranker.choices);
+    let sources = options.engine.fusion.asked();
+    let fitted = Fitted::new(data, &inner, &sources, &options.engine, clock)?;
+    let layout = Layout::of(&data.view);
+    let mut choices = choices(&inner.cases, &fitted, &layout, options);
+    // The later ones judge: they should be anybody's.
+    shuffle(&mut choices, options.split.seed);
+    let wanted = Wanted { least: ranker.least_choices, layer: false, trees: ranker.into() };
+    Ok(fit::fit(&layout, &choices, &wanted).map(|fitted| fitted.ranker))
+}
+
+fn choices(cases: &[Case], fitted: &Fitted, layout: &Layout, options: &Options) -> Vec<Choice> {
+    let chunks = cases.par_chunks(super::CHUNK).map(|cases| {
+        let mut timeline = fitted.timeline();
+        let mut found = Vec::new();
+        for (case, at) in cases.iter().zip(0..) {
+            let seed = options.split.seed ^ u64::from(case.user) << 20 ^ at;
+            let mut rng = ChaCha8Rng::seed_from_u64(seed);
+            let content = &options.engine.content;
+            fitted.ask(case, &mut timeline, content, |sources, allowed| {
+                let ensemble = ensemble(sources.iter(), allowed, options);
+                let titles = case.history.len();
+                // One of several targets is as good as another.
+                let Some(target) = case.targets.first().filter(|row| allowed.contains(**row))
+                else {
+                    return;
+                };
+                let (rows, offsets) = sample(&ensemble, allowed, *target, &mut rng);
+                found.push(Choice {
+                    features: features(layout, &ensemble, fitted.view(), titles, &rows),
+                    offsets,
+                    chosen: 0,
+                    weight: 1.0,
+                    moment: NO_MOMENT,
+                    titles,
+                });
+            });
+        }
+        found
+    });
+    chunks.collect::<Vec<_>>().into_iter().flatten().collect()
+}
+
+fn shuffle(choices: &mut [Choice], seed: u64) {
+    use rand::seq::SliceRandom;
+    choices.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
+}
+
+fn ensemble<'s>(
+    sources: impl Iterator<Item = &'s Box<dyn Candidates + 's>>,
+    allowed: &RowSet,
+    options: &Options,
+) -> Ensemble<'s> {
+    let asked = options.engine.fusion.asked();
+    let sources = sources.filter(|source| asked.contains(&source.source()));
+    let sources = sources.map(|source| Box::new(source.as_ref()) as Box<dyn Candidates + 's>);
+    Ensemble::new(sources, allowed, &options.engine.fusion, LIST)
+}
+
+/// The list of a case by the ranker, of the sources that take part in the model.
+pub(super) fn list(
+    ranker: &Ranker,
+    (case, fitted): (&Case, &Fitted),
+    sources: &[Box<dyn Candidates + '_>],
+    allowed: &RowSet,
+    (options, model): (&Options, Model),
+) -> Vec<(u32, f32)> {
+    let taking_part = sources.iter().filter(|source| model.takes(source.source()));
+    let ensemble = ensemble(taking_part, allowed, options);
+    let known = Known {
+        titles: case.history.len(),
+        moment: NO_MOMENT,
+        weights: &ranker.weights,
+        asked: 0.0,
+    };
+    Ranking::new(ranker, &ensemble, fitted.view(), &known).list(LIST)
+}

@@ -1,0 +1,83 @@
+//! The order of one answer: by the trained ranker, or before there is one by the configured weights.
+
+use sona_domain::SourceStatus;
+
+use crate::Engine;
+use crate::candidates::Question;
+use crate::fuse::{Ensemble, Fused};
+use crate::ranker::Serving;
+use crate::ranker::moment::moment;
+use crate::ranker::rank::{Known, Ranking, asked_for};
+
+/// What the sources bring, in order.
+pub(crate) struct Order<'s> {
+    ensemble: Ensemble<'s>,
+    ranking: Option<Ranking<'s>>,
+}
+
+impl Engine {
+    /// Asks the sources and orders what they bring; at least `limit` titles, if there are so many.
+    pub(crate) fn order<'s>(&self, question: &Question<'s>, limit: usize) -> Order<'s> {
+        match question.serving {
+            Some(serving) => self.by_ranker(question, serving, limit),
+            None => self.by_weights(question, limit),
+        }
+    }
+
+    fn by_weights<'s>(&self, question: &Question<'s>, limit: usize) -> Order<'s> {
+        let titles = question.taste.engaged.len();
+        let fusion = self.options.fusion.for_user(titles, question.context);
+        Order { ensemble: Ensemble::ask(question, &fusion, limit), ranking: None }
+    }
+
+    fn by_ranker<'s>(
+        &self,
+        question: &Question<'s>,
+        serving: &'s Serving,
+        limit: usize,
+    ) -> Order<'s> {
+        let (taste, fusion) = (question.taste, &self.options.fusion);
+        let sources = fusion.asked().into_iter().map(|source| question.ask(source));
+        let ensemble = Ensemble::new(sources, question.allowed, fusion, limit);
+        let zone = question.context.timezone.as_ref().unwrap_or(question.timezone);
+        let moment = moment(&taste.liked, question.now, zone);
+        let titles = taste.engaged.len();
+        let known = Known {
+            titles,
+            moment,
+            weights: &serving.weights(&moment),
+            asked: asked_for(question.context, titles),
+        };
+        let ranking = Ranking::new(&serving.ranker, &ensemble, question.view, &known);
+        Order { ensemble, ranking: Some(ranking) }
+    }
+}
+
+impl Order<'_> {
+    /// The best with their scores, best first.
+    pub(crate) fn list(&self, limit: usize) -> Vec<(u32, f32)> {
+        match &self.ranking {
+            Some(ranking) => ranking.list(limit),
+            None => self.ensemble.list(limit),
+        }
+    }
+
+    /// An item of the list with all that puts it there.
+    pub(crate) fn explain(&self, item: (u32, f32)) -> Fused {
+        match &self.ranking {
+            Some(ranking) => ranking.explain(item, &self.ensemble),
+            None => self.ensemble.explain(item),
+        }
+    }
+
+    /// How every source took part in the first `limit` items.
+    pub(crate) fn statuses(&self, limit: usize) -> Vec<SourceStatus> {
+        match &self.ranking {
+            Some(ranking) => {
+                let best = ranking.list(limit);
+                self.ensemble.statuses(|source| ranking.share(source, &best))
+            }
+            None => self.ensemble.statuses(|source| self.ensemble.weight(source)),
+        }
+    }
+}

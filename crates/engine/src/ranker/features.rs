@@ -1,0 +1,173 @@
+//! What a ranker knows of a candidate: a row of numbers.
+//!
+//! Each source's own value enters on a scale on which differences mean the same everywhere: values that span orders of
+//! magnitude by their logarithm. Three of them enter a second time, multiplied by how much is known of the user, since what
+//! follows from a history deserves the more trust the longer it is. What a title is (its year, its genres) has no source.
+//! A source that is absent leaves its features at one value for all candidates, which changes no order.
+
+use std::collections::HashMap;
+
+use sona_domain::{Content, Source};
+
+use crate::catalogue::View;
+
+/// Genres that have a feature, the most frequent of the catalogue.
+const GENRES: usize = 20;
+
+/// Years around which a title counts as of that time, and how wide that is.
+const YEARS: [(f32, f32); 8] = [
+    (1940.0, 15.0),
+    (1965.0, 12.0),
+    (1980.0, 8.0),
+    (1990.0, 5.0),
+    (1997.0, 4.0),
+    (2003.0, 4.0),
+    (2009.0, 4.0),
+    (2015.0, 4.0),
+];
+
+/// One feature of a source.
+struct Term {
+    source: Source,
+    name: &'static str,
+    /// What becomes of the source's raw value.
+    of: fn(f32) -> f32,
+    /// Whether it is multiplied by how much is known of the user.
+    by_depth: bool,
+}
+
+const fn term(source: Source, name: &'static str, of: fn(f32) -> f32) -> Term {
+    Term { source, name, of, by_depth: false }
+}
+
+/// Features of sources, in order. The scales make a difference of 1 matter about equally much.
+const TERMS: [Term; 17] = [
+    term(Source::Collaborative, "collaborative", |x| 5.0 * x),
+    term(Source::Collaborative, "ln collaborative", |x| 0.5 * (0.02 + x.max(0.0)).ln()),
+    term(Source::Recent, "recent", |x| 5.0 * x),
+    term(Source::Recent, "ln recent", |x| 0.5 * (0.02 + x.max(0.0)).ln()),
+    term(Source::ItemItem, "ln item_item", |x| 0.3 * (0.003 + x.max(0.0)).ln()),
+    term(Source::Sequence, "ln sequence", |x| 0.3 * (0.003 + x.max(0.0)).ln()),
+    term(Source::Attributes, "ln attributes", |x| 0.3 * (0.05 + x.max(0.0)).ln()),
+    term(Source::Embedding, "embedding", |x| 0.3 * x),
+    term(Source::Trending, "ln trending", |x| 0.3 * (0.1 + x.max(0.0)).ln()),
+    term(Source::Popular, "popular", |x| 0.3 * x),
+    term(Source::Context, "context", |x| x),
+    term(Source::Content, "content", |x| 2.0 * x),
+    term(Source::Graph, "ln graph", |x| 0.3 * (0.001 + x.max(0.0)).ln()),
+    Term {
+        source: Source::Collaborative,
+        name: "collaborative by depth",
+        of: |x| 5.0 * x,
+        by_depth: true,
+    },
+    Term {
+        source: Source::Sequence,
+        name: "ln sequence by depth",
+        of: |x| 0.3 * (0.003 + x.max(0.0)).ln(),
+        by_depth: true,
+    },
+    Term {
+        source: Source::Trending,
+        name: "ln trending by depth",
+        of: |x| 0.3 * (0.1 + x.max(0.0)).ln(),
+        by_depth: true,
+    },
+    Term { source: Source::Popular, name: "popular by depth", of: |x| 0.3 * x, by_depth: true },
+];
+
+/// What a feature is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum About {
+    /// What a source says.
+    Source(Source),
+    /// When the title was made.
+    Year,
+    /// What kind of title it is.
+    Genre,
+}
+
+/// Which features there are, in which order.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Layout {
+    genres: Vec<String>,
+    places: HashMap<String, usize>,
+}
+
+impl Layout {
+    /// The layout for a catalogue.
+    pub(crate) fn of(view: &View) -> Self {
+        let mut titles: HashMap<&str, usize> = HashMap::new();
+        for (_, content) in view.iter() {
+            for genre in &content.genres {
+                *titles.entry(genre).or_default() += 1;
+            }
+        }
+        let mut genres: Vec<_> = titles.into_iter().collect();
+        genres.sort_unstable_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
+        Self::new(genres.into_iter().take(GENRES).map(|(genre, _)| genre.to_owned()).collect())
+    }
+
+    /// The layout with these genres.
+    pub(crate) fn new(genres: Vec<String>) -> Self {
+        let places = genres.iter().cloned().zip(TERMS.len() + YEARS.len()..).collect();
+        Self { genres, places }
+    }
+
+    /// Genres that have a feature.
+    pub(crate) fn genres(&self) -> &[String] {
+        &self.genres
+    }
+
+    /// How many features there are.
+    pub(crate) fn width(&self) -> usize {
+        TERMS.len() + YEARS.len() + self.genres.len()
+    }
+
+    /// The features' names, in order.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let terms = TERMS.iter().map(|term| term.name.to_owned());
+        let years = YEARS.iter().map(|(year, _)| format!("made around {year}"));
+        terms.chain(years).chain(self.genres.iter().map(|genre| format!("genre {genre}"))).collect()
+    }
+
+    /// What each feature is about, in order.
+    pub(crate) fn about(&self) -> impl Iterator<Item = About> {
+        let terms = TERMS.iter().map(|term| About::Source(term.source));
+        let years = YEARS.iter().map(|_| About::Year);
+        terms.chain(years).chain(self.genres.iter().map(|_| About::Genre))
+    }
+
+    /// Writes a candidate's features into `row`: `raw` is what each source knows of it, and of the user `depth` is known.
+    pub(crate) fn fill(
+        &self,
+        row: &mut [f32],
+        raw: &RawValues,
+        depth: f32,
+        content: Option<&Content>,
+    ) {
+        for (value, term) in row.iter_mut().zip(&TERMS) {
+            let scale = if term.by_depth { depth } else { 1.0 };
+            *value = (term.of)(raw.0[term.source as usize]) * scale;
+        }
+        row[TERMS.len()..].fill(0.0);
+        let Some(content) = content else { return };
+        if let Some(made) = content.year {
+            for (value, (year, width)) in row[TERMS.len()..].iter_mut().zip(YEARS) {
+                *value = (-0.5 * ((f32::from(made) - year) / width).powi(2)).exp();
+            }
+        }
+        for place in content.genres.iter().filter_map(|genre| self.places.get(genre)) {
+            row[*place] = 1.0;
+        }
+    }
+}
+
+/// What each source knows of one candidate, by source; 0 where a source is absent.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct RawValues(pub(crate) [f32; Source::ALL.len()]);
+
+/// How much is known of a user with so many titles, about -1 to 1.
+pub(crate) fn depth(titles: usize) -> f32 {
+    (1.0 + titles as f32).ln() / 4.0 - 0.9
+}

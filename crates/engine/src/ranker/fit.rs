@@ -1,0 +1,257 @@
+//! Finding what every feature weighs, whether trees see more than that, and how fast the layer above should forget: from
+//! choices in the order in which they were made.
+//!
+//! Everything is first fitted on the earlier choices and judged on the later ones. What is better there is then fitted on
+//! all of them.
+
+use std::ops::ControlFlow;
+
+use rayon::prelude::*;
+use sona_numeric::listwise::{self, List, Lists, Scratch};
+use sona_numeric::matrix::Matrix;
+use sona_numeric::{online, rank};
+
+use super::features::{About, Layout};
+use super::moment::MOMENT;
+use super::replay::Choice;
+use super::{Ranker, Trees};
+
+/// The pull of a source's weights towards 0.
+const RIDGE: f64 = 1e-3;
+
+/// The pull of what a year or a genre weighs.
+const RIDGE_OF_TITLES: f64 = 3e-3;
+
+/// Of the choices, the first so many are fitted on when the others judge.
+const FITTED_SHARE: f64 = 0.8;
+
+/// Shares of the older lessons that may remain after a new one.
+const FORGETTING: [f64; 3] = [1.0, 0.9995, 0.998];
+
+/// The layer is worked out anew after so many lessons.
+pub(crate) const SOLVED_EVERY: u64 = 10;
+
+/// What is wanted of a fit.
+#[derive(Debug, Clone)]
+pub(crate) struct Wanted {
+    /// With fewer choices there is no ranker.
+    pub(crate) least: usize,
+    /// Whether the choices follow each other in time, so that a layer can learn from one for the next.
+    pub(crate) layer: bool,
+    /// How trees are grown.
+    pub(crate) trees: rank::Options,
+}
+
+/// What was found, and how good it is.
+pub(crate) struct Fitted {
+    pub(crate) ranker: Ranker,
+    /// On the later choices, fitted on the earlier ones.
+    pub(crate) held_out: Judged,
+    /// The same without the layer.
+    pub(crate) without_layer: Judged,
+    /// The same of the one that was not taken, with trees or without; `None` if no trees could be grown.
+    pub(crate) other: Option<Judged>,
+    /// The later choices begin here.
+    pub(crate) held_out_from: usize,
+}
+
+/// How well choices were foreseen.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(crate) struct Judged {
+    /// The mean negative log-likelihood of what was chosen, in nats.
+    pub(crate) loss: f64,
+    /// Over the sampled lists.
+    pub(crate) ndcg_at_10: f64,
+}
+
+/// Fits on the choices; `None` if there are too few to judge by.
+pub(crate) fn fit(layout: &Layout, choices: &[Choice], wanted: &Wanted) -> Option<Fitted> {
+    if choices.len() < wanted.least {
+        return None;
+    }
+    let from = (choices.len() as f64 * FITTED_SHARE) as usize;
+    let (early, late) = choices.split_at(from);
+    let linear = Ranker::new(layout.clone(), weights(layout, early));
+    let with_trees = grow(&linear, early, late, wanted);
+    let based = based(&linear, choices);
+    let without_layer = learn_on(&mut linear.layer.clone(), &based, from, false);
+    let (forgetting, held_out) =
+        if wanted.layer { best_forgetting(&linear, &based, from) } else { (1.0, without_layer) };
+    let judged_trees = with_trees.as_ref().map(|ranker| {
+        let based = self::based(ranker, choices);
+        let alone = learn_on(&mut ranker.layer.clone(), &based, from, false);
+        let layered = learn_on(&mut layer(layout, forgetting), &based, from, wanted.layer);
+        (layered, alone)
+    });
+    let better = judged_trees.filter(|(trees, _)| trees.ndcg_at_10 > held_out.ndcg_at_10);
+    let mut ranker = match (better.is_some(), with_trees) {
+        (true, Some(early)) => again_with_trees(layout, choices, &early, wanted),
+        _ => Ranker::new(layout.clone(), weights(layout, choices)),
+    };
+    if wanted.layer {
+        let based = self::based(&ranker, choices);
+        let mut learned = layer(layout, forgetting);
+        learn_on(&mut learned, &based, from, true);
+        ranker.layer = learned;
+    }
+    let other = judged_trees.map(|(trees, _)| if better.is_some() { held_out } else { trees });
+    let (held_out, without_layer) = better.unwrap_or((held_out, without_layer));
+    Some(Fitted { ranker, held_out, without_layer, other, held_out_from: from })
+}
+
+/// What every feature weighs.
+fn weights(layout: &Layout, choices: &[Choice]) -> Vec<f64> {
+    let mut lists = Lists::new(layout.width());
+    for choice in choices {
+        lists.push(choice.list());
+    }
+    let ridge: Vec<f64> = layout
+        .about()
+        .map(|about| match about {
+            About::Source(_) => RIDGE,
+            About::Year | About::Genre => RIDGE_OF_TITLES,
+        })
+        .collect();
+    listwise::fit(&lists, &ridge, &vec![0.0; layout.width()]).weights
+}
+
+/// Grows trees on the early choices and finds on the late ones how much they and the weights should say together; `None` if
+/// the trees had better say nothing.
+fn grow(linear: &Ranker, early: &[Choice], late: &[Choice], wanted: &Wanted) -> Option<Ranker> {
+    let model = trees(early, &wanted.trees)?;
+    let mut both = Lists::new(2);
+    for choice in late {
+        let (mut scores, mut features) = (Vec::new(), Vec::new());
+        model.score_rows(&tree_rows(choice), &mut scores);
+        for (row, score) in choice.features.chunks_exact(linear.weights.len()).zip(&scores) {
+            features.extend([listwise::dot(row, &linear.weights) as f32, *score as f32]);
+        }
+        both.push(List { features: &features, ..choice.list() });
+    }
+    let shares = listwise::fit(&both, &[RIDGE; 2], &[1.0, 0.0]).weights;
+    (shares[1] > 0.0).then(|| linear.with_trees(shares[0], Trees { model, share: shares[1] }))
+}
+
+/// The same mixture as on the early choices, of what is fitted on all.
+fn again_with_trees(
+    layout: &Layout,
+    choices: &[Choice],
+    early: &Ranker,
+    wanted: &Wanted,
+) -> Ranker {
+    let linear = Ranker::new(layout.clone(), weights(layout, choices));
+    match (trees(choices, &wanted.trees), &early.trees) {
+        (Some(model), Some(trees)) => {
+            linear.with_trees(early.linear_share, Trees { model, share: trees.share })
+        }
+        _ => linear,
+    }
+}
+
+fn trees(choices: &[Choice], options: &rank::Options) -> Option<rank::Model> {
+    let width = choices.first().map(|choice| tree_rows(choice).width())?;
+    let (mut data, mut gains, mut sizes, mut counted) = (vec![], vec![], vec![], vec![]);
+    for choice in choices {
+        let rows = tree_rows(choice);
+        // What was chosen comes last: equal scores are to count against it.
+        let (chosen, others) = (choice.chosen, rows.rows());
+        let order = (0..others).filter(|row| *row != chosen).chain([chosen]);
+        for row in order {
+            data.extend_from_slice(rows.row(row));
+            gains.push(if row == chosen { 1.0 } else { 0.0 });
+        }
+        sizes.push(others as u32);
+        counted.push(choice.weight);
+    }
+    let features = Matrix::from_vec(data, width);
+    let queries = rank::Queries {
+        features: &features,
+        sizes: &sizes,
+        gains: &gains,
+        weights: Some(&counted),
+    };
+    let fitted = rank::fit(&queries, None, options, &mut |_| ControlFlow::Continue(()));
+    fitted.inspect_err(|error| tracing::warn!(%error, "no trees are grown")).ok().map(|f| f.model)
+}
+
+/// What trees see of a choice's titles: their features, and the user and the moment.
+fn tree_rows(choice: &Choice) -> Matrix {
+    super::tree_rows(&choice.features, choice.offsets.len(), choice.user())
+}
+
+fn layer(layout: &Layout, forgetting: f64) -> online::State {
+    let options = online::Options { forgetting, ..online::Options::default() };
+    online::State::new(layout.width(), MOMENT, options)
+}
+
+/// How fast a layer above `ranker` forgets best, and how good it is then.
+fn best_forgetting(ranker: &Ranker, based: &[Choice], from: usize) -> (f64, Judged) {
+    let judge = |forgetting: &f64| {
+        (*forgetting, learn_on(&mut layer(&ranker.layout, *forgetting), based, from, true))
+    };
+    let judged: Vec<_> = FORGETTING.par_iter().map(judge).collect();
+    let best = judged.into_iter().min_by(|a, b| a.1.loss.total_cmp(&b.1.loss));
+    best.unwrap_or((1.0, Judged::default()))
+}
+
+/// Foresees every choice with what the layer has learned so far, and teaches it if it learns. Judged are those from `from`
+/// on. The choices' offsets hold the base.
+pub(crate) fn learn_on(
+    layer: &mut online::State,
+    based: &[Choice],
+    from: usize,
+    learns: bool,
+) -> Judged {
+    let (mut scratch, mut sum, mut judged) = (Scratch::default(), Judged::default(), 0);
+    for (at, choice) in based.iter().enumerate() {
+        if at >= from {
+            let one = foresee(choice, &layer.weights(&choice.moment));
+            sum.loss += one.loss;
+            sum.ndcg_at_10 += one.ndcg_at_10;
+            judged += 1;
+        }
+        if learns {
+            teach(layer, choice, &mut scratch);
+        }
+    }
+    let judged = f64::from(judged.max(1));
+    Judged { loss: sum.loss / judged, ndcg_at_10: sum.ndcg_at_10 / judged }
+}
+
+fn teach(layer: &mut online::State, choice: &Choice, scratch: &mut Scratch) {
+    let lesson = layer.lesson(choice.list(), &choice.moment, scratch);
+    let learned = lesson.is_some_and(|lesson| layer.learn(&lesson).is_ok());
+    if learned && layer.lessons().is_multiple_of(SOLVED_EVERY) {
+        layer.solve();
+    }
+}
+
+/// The choices with the base's scores in their offsets.
+pub(crate) fn based(ranker: &Ranker, choices: &[Choice]) -> Vec<Choice> {
+    choices.par_iter().map(|choice| on_base(choice, ranker)).collect()
+}
+
+/// The choice with the base's scores in its offsets.
+pub(crate) fn on_base(choice: &Choice, ranker: &Ranker) -> Choice {
+    let base = ranker.base(&choice.features, choice.offsets.len(), choice.user());
+    let offsets = choice.offsets.iter().zip(base);
+    let offsets = offsets.map(|(offset, base)| offset + base as f32).collect();
+    Choice { offsets, ..choice.clone() }
+}
+
+fn foresee(based: &Choice, weights: &[f64]) -> Judged {
+    let rows = based.features.chunks_exact(weights.len());
+    let scores: Vec<f64> = rows
+        .zip(&based.offsets)
+        .map(|(row, offset)| f64::from(*offset) + listwise::dot(row, weights))
+        .collect();
+    let highest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let sum: f64 = scores.iter().map(|score| (score - highest).exp()).sum();
+    let chosen = scores[based.chosen];
+    // Sampling makes easy titles stand for many: their order among the others is not corrected. Ties count against us.
+    let before = scores.iter().filter(|score| **score >= chosen).count();
+    Judged {
+        loss: highest + sum.ln() - chosen,
+        ndcg_at_10: if before <= 10 { 1.0 / ((before + 1) as f64).log2() } else { 0.0 },
+    }
+}

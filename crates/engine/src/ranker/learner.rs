@@ -1,0 +1,139 @@
+//! The shared layer learns from every event: before an event is applied, what would have been shown to its user is compared
+//! with what they chose.
+
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use sha2::{Digest, Sha256};
+use sona_domain::{Event, RequestContext};
+use sona_numeric::online::Lesson;
+use sona_store::Learned;
+
+use super::fit::on_base;
+use super::moment::moment;
+use super::replay::{Choice, features, sample, weight_of};
+use super::{Serving, stored};
+use crate::Engine;
+use crate::error::Result;
+use crate::fuse::Ensemble;
+use crate::recommend::{MAX_LIMIT, RecommendRequest};
+
+/// Lessons read at once.
+const PAGE: usize = 500;
+
+impl Engine {
+    /// What these events teach, none of which is applied yet; `None` for each that teaches nothing: its user rejected the
+    /// title, or knows it already, or no ranker serves.
+    pub(crate) async fn lessons_of(&self, events: &[Event]) -> Vec<Option<Lesson>> {
+        let mut lessons = Vec::with_capacity(events.len());
+        for event in events {
+            match self.lesson_of(event).await {
+                Ok(lesson) => lessons.push(lesson),
+                Err(error) => {
+                    tracing::warn!(%error, "nothing could be learned from an event");
+                    lessons.push(None);
+                }
+            }
+        }
+        lessons
+    }
+
+    async fn lesson_of(&self, event: &Event) -> Result<Option<Lesson>> {
+        let Some(serving) = self.ranking.load_full() else { return Ok(None) };
+        let weight = self.options.events.weight(event);
+        let Some(row) = self.catalogue.row(&event.content_id).filter(|_| weight > 0.0) else {
+            return Ok(None);
+        };
+        let user = self.users.get(&event.user_id, &*self.store, &self.catalogue).await?;
+        if user.state().history.has_engaged(row) {
+            return Ok(None);
+        }
+        let request = RecommendRequest {
+            user_id: event.user_id.clone(),
+            limit: MAX_LIMIT,
+            exclude: Vec::new(),
+            context: RequestContext::default(),
+        };
+        let choice = self.look(&request, &user, event.timestamp, |question, _| {
+            if !question.allowed.contains(row) {
+                return None;
+            }
+            let sources = self.options.fusion.asked();
+            let sources = sources.into_iter().map(|source| question.ask(source));
+            let fusion = &self.options.fusion;
+            let ensemble = Ensemble::new(sources, question.allowed, fusion, 1);
+            let mut rng = ChaCha8Rng::from_seed(Sha256::digest(event.event_id.as_str()).into());
+            let (rows, offsets) = sample(&ensemble, question.allowed, row, &mut rng);
+            let (layout, titles) = (&serving.ranker.layout, question.taste.engaged.len());
+            Some(Choice {
+                features: features(layout, &ensemble, question.view, titles, &rows),
+                offsets,
+                chosen: 0,
+                weight: weight_of(event, weight),
+                moment: moment(&question.taste.liked, event.timestamp, question.timezone),
+                titles,
+            })
+        });
+        let Some(choice) = choice else { return Ok(None) };
+        let based = on_base(&choice, &serving.ranker);
+        Ok(serving.lesson(based.list(), &choice.moment))
+    }
+
+    /// Keeps what was learned from events that are applied; they count once they are in the store ([`Engine::follow_lessons`]).
+    pub(crate) fn keep_lessons(&self, lessons: impl Iterator<Item = Lesson>) {
+        let Some(serving) = self.ranking.load_full() else { return };
+        let mut waiting = serving.waiting();
+        waiting.extend(lessons.map(|lesson| stored::lesson_to_bytes(&lesson)));
+    }
+
+    /// Writes the lessons that wait, and takes in those that everybody has written: all processes learn the same in the same
+    /// order.
+    pub(crate) async fn follow_lessons(&self) -> Result<()> {
+        let Some(serving) = self.ranking.load_full() else { return Ok(()) };
+        let waiting = std::mem::take(&mut *serving.waiting());
+        if let Err(error) = self.store.append_lessons(serving.version, &waiting).await {
+            let mut again = serving.waiting();
+            again.splice(0..0, waiting);
+            return Err(error.into());
+        }
+        loop {
+            let through = serving.through();
+            let lessons = self.store.lessons_after(serving.version, through, PAGE).await?;
+            let Some((first, _)) = lessons.first() else { break };
+            if *first != through + 1 {
+                // They are part of what somebody wrote meanwhile.
+                self.recall(&serving).await?;
+                if serving.through() == through {
+                    break;
+                }
+                continue;
+            }
+            serving.take_in(&lessons);
+        }
+        self.write_learned(&serving).await
+    }
+
+    /// Takes over what is stored if that is more than this process has taken in.
+    pub(crate) async fn recall(&self, serving: &Serving) -> Result<()> {
+        let Some(learned) = self.store.learned(serving.version).await? else { return Ok(()) };
+        if learned.through <= serving.through() {
+            return Ok(());
+        }
+        let (shape, options) = {
+            let layer = serving.layer();
+            (layer.shape(), layer.options())
+        };
+        match stored::state_of_bytes(&learned.state, shape, options) {
+            Ok(state) => serving.replace(state, learned.through),
+            Err(detail) => tracing::error!(detail, "what the shared layer learned is unusable"),
+        }
+        Ok(())
+    }
+
+    async fn write_learned(&self, serving: &Serving) -> Result<()> {
+        let Some((state, through)) = serving.due() else { return Ok(()) };
+        let learned = Learned { through, state: stored::state_to_bytes(&state) };
+        self.store.put_learned(serving.version, &learned).await?;
+        serving.wrote(through);
+        Ok(())
+    }
+}

@@ -1,0 +1,198 @@
+//! The candidates of one request in order, and what put each of them where it is.
+
+use sona_domain::{Adjustment, Factor, RequestContext, Source, SourceScore};
+use sona_numeric::rows::RowSet;
+use sona_numeric::select;
+
+use super::features::About;
+use super::moment::MOMENT;
+use super::replay::features;
+use super::{Ranker, Trees, USER, tree_rows};
+use crate::catalogue::View;
+use crate::fuse::{Ensemble, Fused};
+
+/// What a title that fits perfectly gains, as a logit, if the user asked for a mood or a company.
+const ASKED: f64 = 3.0;
+
+/// What a title of a genre gains that a user who has done nothing yet said they like.
+const LIKED: f64 = 6.0;
+
+/// Of so many titles what a user said they like counts half.
+const NEW: f64 = 5.0;
+
+/// Parts a score is made of: what each source says, the year and the genres.
+const PARTS: usize = Source::ALL.len() + 2;
+
+const YEAR: usize = Source::ALL.len();
+const GENRE: usize = YEAR + 1;
+
+/// Candidates with their scores.
+pub(crate) struct Ranking<'r> {
+    ranker: &'r Ranker,
+    rows: Vec<u32>,
+    /// By candidate, in the order of `rows`, each part of its logit without what trees add.
+    parts: Vec<[f64; PARTS]>,
+    logits: Vec<f64>,
+    /// The mean of every part over all candidates.
+    mean: [f64; PARTS],
+    lowest: f64,
+    span: f64,
+    features: Vec<f32>,
+    user: [f32; USER],
+}
+
+/// What is known of the user and the moment of a request.
+pub(crate) struct Known<'k> {
+    /// How many titles the user has.
+    pub(crate) titles: usize,
+    pub(crate) moment: [f32; MOMENT],
+    /// What every feature weighs at this moment.
+    pub(crate) weights: &'k [f64],
+    /// What a title gains that fits the request perfectly ([`asked_for`]).
+    pub(crate) asked: f64,
+}
+
+impl<'r> Ranking<'r> {
+    /// Ranks what the sources of `ensemble` bring.
+    pub(crate) fn new(
+        ranker: &'r Ranker,
+        ensemble: &Ensemble<'_>,
+        view: &View,
+        known: &Known<'_>,
+    ) -> Self {
+        let Known { titles, weights, asked, .. } = *known;
+        let rows = ensemble.rows();
+        let features = features(&ranker.layout, ensemble, view, titles, &rows);
+        let user = super::user(titles, &known.moment);
+        let places: Vec<usize> = ranker.layout.about().map(place).collect();
+        let mut parts = vec![[0.0; PARTS]; rows.len()];
+        let width = weights.len().max(1);
+        for ((row, features), parts) in
+            rows.iter().zip(features.chunks_exact(width)).zip(&mut parts)
+        {
+            for ((feature, weight), place) in features.iter().zip(weights).zip(&places) {
+                parts[*place] += f64::from(*feature) * weight;
+            }
+            if asked > 0.0 {
+                let fit = ensemble.score(Source::Context, *row);
+                parts[Source::Context as usize] += asked * f64::from(fit);
+            }
+        }
+        let mut logits = ranker.tree_logits(&features, rows.len(), user);
+        for (logit, parts) in logits.iter_mut().zip(&parts) {
+            *logit += parts.iter().sum::<f64>();
+        }
+        let lowest = logits.iter().copied().fold(f64::INFINITY, f64::min);
+        let highest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        // Candidates that are all equal are all as good as can be.
+        let span = if highest > lowest { highest - lowest } else { 1.0 };
+        let mean = mean(&parts);
+        Self { ranker, rows, parts, logits, mean, lowest, span, features, user }
+    }
+
+    /// The best candidates with their scores, 0..=1 from the worst to the best; equal ones in the order of the sources.
+    pub(crate) fn list(&self, limit: usize) -> Vec<(u32, f32)> {
+        let scores = self.logits.iter().map(|logit| ((logit - self.lowest) / self.span) as f32);
+        let best = select::top_k_of((0..).zip(scores), limit, f32::NEG_INFINITY);
+        best.into_iter().map(|(place, score)| (self.rows[place as usize], score)).collect()
+    }
+
+    /// An item of the list with all that puts it there.
+    pub(crate) fn explain(&self, (row, score): (u32, f32), ensemble: &Ensemble<'_>) -> Fused {
+        let place = self.rows.iter().position(|candidate| *candidate == row);
+        let Some(place) = place else {
+            return Fused { row, score, sources: Vec::new(), adjustments: Vec::new() };
+        };
+        let (parts, base) = self.parts_of(place);
+        let scaled = |part: f64| (part / self.span) as f32;
+        let mut sources: Vec<_> = ensemble
+            .present()
+            .map(|source| SourceScore {
+                source,
+                score: ensemble.score(source, row),
+                contribution: scaled(parts[source as usize]),
+            })
+            .collect();
+        sources.sort_by(|a, b| {
+            b.contribution.total_cmp(&a.contribution).then(a.source.cmp(&b.source))
+        });
+        // What an absent source has, all candidates have.
+        let absent = Source::ALL.iter().filter(|s| sources.iter().all(|part| part.source != **s));
+        let absent: f64 = absent.map(|source| parts[*source as usize]).sum();
+        let base = scaled(base + absent - self.lowest);
+        let mut adjustments = vec![Adjustment { factor: Factor::Base, contribution: base }];
+        for (factor, at) in [(Factor::Year, YEAR), (Factor::Genre, GENRE)] {
+            if parts[at] != 0.0 {
+                adjustments.push(Adjustment { factor, contribution: scaled(parts[at]) });
+            }
+        }
+        Fused { row, score, sources, adjustments }
+    }
+
+    /// What lifts a candidate above the average one, part by part, and the logit of the average one: of what the weights
+    /// say over the candidates, of what the trees say over those of the fit.
+    fn parts_of(&self, place: usize) -> ([f64; PARTS], f64) {
+        let mut parts = self.parts[place];
+        parts.iter_mut().zip(&self.mean).for_each(|(part, mean)| *part -= mean);
+        let mut base: f64 = self.mean.iter().sum();
+        if let Some(Trees { model, share }) = &self.ranker.trees {
+            let width = self.ranker.layout.width();
+            let features = &self.features[place * width..(place + 1) * width];
+            let mut contributions = Vec::new();
+            model.attribute_rows(&tree_rows(features, 1, self.user), &mut contributions);
+            let (of_title, of_user) = contributions.split_at(width);
+            for (contribution, about) in of_title.iter().zip(self.ranker.layout.about()) {
+                parts[self::place(about)] += share * contribution;
+            }
+            base += share * (model.bias() + of_user.iter().sum::<f64>());
+        }
+        (parts, base)
+    }
+
+    /// How much of the order of the `best` a source decides: its share in how far candidates lie from the average one.
+    /// What trees say of it is left out.
+    pub(crate) fn share(&self, source: Source, best: &[(u32, f32)]) -> f32 {
+        let mut listed = RowSet::new(self.rows.iter().max().map_or(0, |row| *row as usize + 1));
+        for (row, _) in best {
+            listed.insert(*row);
+        }
+        let (mut own, mut all) = (0.0, 0.0);
+        for (_, parts) in self.rows.iter().zip(&self.parts).filter(|(r, _)| listed.contains(**r)) {
+            for (at, (part, mean)) in parts.iter().zip(&self.mean).enumerate() {
+                let far = (part - mean).abs();
+                all += far;
+                own += if at == source as usize { far } else { 0.0 };
+            }
+        }
+        if all > 0.0 { (own / all) as f32 } else { 0.0 }
+    }
+}
+
+fn mean(parts: &[[f64; PARTS]]) -> [f64; PARTS] {
+    let mut mean = [0.0; PARTS];
+    for parts in parts {
+        mean.iter_mut().zip(parts).for_each(|(mean, part)| *mean += part);
+    }
+    mean.map(|sum| sum / parts.len().max(1) as f64)
+}
+
+/// What a title that fits the request perfectly gains: a mood or a company that is asked for is heard, and so are genres a
+/// newcomer said they like, the less the more is known.
+pub(crate) fn asked_for(context: &RequestContext, titles: usize) -> f64 {
+    let mut gain = 0.0;
+    if context.mood.is_some() || context.company.is_some() {
+        gain += ASKED;
+    }
+    if !context.genres.is_empty() {
+        gain += LIKED * NEW / (NEW + titles as f64);
+    }
+    gain
+}
+
+fn place(about: About) -> usize {
+    match about {
+        About::Source(source) => source as usize,
+        About::Year => YEAR,
+        About::Genre => GENRE,
+    }
+}

@@ -1,0 +1,321 @@
+//! The latest part of the log, event by event: what could have been shown before each, and what was chosen.
+
+use rand::seq::SliceRandom;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
+use sona_domain::{Event, LoggedEvent, RequestContext, Source, Timestamp};
+use sona_numeric::listwise::List;
+use sona_numeric::rows::RowSet;
+use sona_numeric::sequence;
+
+use super::features::{Layout, depth};
+use super::moment::{MOMENT, moment};
+use super::past::Past;
+use crate::Engine;
+use crate::candidates::Question;
+use crate::catalogue::View;
+use crate::fuse::Ensemble;
+use crate::history::{History, Liked};
+use crate::live::counts::Counts;
+use crate::live::users::Taste;
+use crate::snapshot::Snapshot;
+use crate::snapshot::embedding::Embedding;
+use crate::snapshot::graph::Graph;
+use crate::vectors::Found;
+
+/// The best candidates, which a choice is told from one and all.
+const TOP: usize = 40;
+
+/// Further candidates of the sources it is told from.
+const HARD: usize = 20;
+
+/// Other titles it is told from.
+const EASY: usize = 10;
+
+/// Events that are looked at side by side, with the counts as they were before the first of them.
+const SIDE_BY_SIDE: usize = 64;
+
+/// What a choice is worth that does not say the title was liked.
+const UNCERTAIN: f32 = 0.5;
+
+/// One choice: the titles it was made from, by their features.
+#[derive(Debug, Clone)]
+pub(crate) struct Choice {
+    pub(crate) features: Vec<f32>,
+    pub(crate) offsets: Vec<f32>,
+    pub(crate) chosen: usize,
+    pub(crate) weight: f32,
+    pub(crate) moment: [f32; MOMENT],
+    /// How many titles the user had.
+    pub(crate) titles: usize,
+}
+
+impl Choice {
+    /// What trees see of the user.
+    pub(crate) fn user(&self) -> [f32; super::USER] {
+        super::user(self.titles, &self.moment)
+    }
+
+    pub(crate) fn list(&self) -> List<'_> {
+        let Self { features, offsets, chosen, weight, .. } = self;
+        List { features, offsets, chosen: *chosen, weight: *weight }
+    }
+}
+
+/// What a choice is weighed: whole if the user liked what they chose.
+pub(crate) fn weight_of(event: &Event, engagement: f32) -> f32 {
+    if is_positive(event, engagement) { 1.0 } else { UNCERTAIN }
+}
+
+/// Whether the user liked it: four stars or more, or without a rating at least half of what an event can weigh.
+pub(crate) fn is_positive(event: &Event, engagement: f32) -> bool {
+    event.rating.map_or(engagement >= 0.5, |stars| stars >= 4.0)
+}
+
+/// The state of the world in the order of time.
+pub(crate) struct Replay<'e> {
+    engine: &'e Engine,
+    view: &'e View,
+    layout: &'e Layout,
+    snapshot: &'e Snapshot,
+    counts: Counts,
+    past: Past,
+}
+
+/// A user just before an event on a title that is new to them.
+struct Before {
+    row: u32,
+    engaged: Vec<(u32, f32)>,
+    liked: Vec<Liked>,
+    blocked: Vec<u32>,
+    at: Timestamp,
+    weight: f32,
+    seed: u64,
+}
+
+impl<'e> Replay<'e> {
+    /// A replay of `past`, whose first part `snapshot` and `counts` rest on.
+    pub(crate) fn new(
+        engine: &'e Engine,
+        view: &'e View,
+        layout: &'e Layout,
+        snapshot: &'e Snapshot,
+        mut counts: Counts,
+        past: Past,
+    ) -> Self {
+        let rows = engine.catalogue.rows_of(past.window.iter().map(|l| &l.event.content_id));
+        for (logged, row) in past.window.iter().zip(rows) {
+            if engine.options.events.weight(&logged.event) > 0.0 {
+                counts.trend(row, &logged.event, logged.event.timestamp);
+            }
+        }
+        engine.list_all(&mut counts);
+        Self { engine, view, layout, snapshot, counts, past }
+    }
+
+    /// The choices of the latest part, oldest first; every `stride`-th of them. `go_on` is asked now and then.
+    pub(crate) fn choices(mut self, stride: usize, go_on: impl Fn(usize) -> bool) -> Vec<Choice> {
+        let latest = std::mem::take(&mut self.past.latest);
+        let rows = self.engine.catalogue.rows_of(latest.iter().map(|l| &l.event.content_id));
+        let events: Vec<_> = latest.iter().zip(rows).collect();
+        let (mut choices, mut met) = (Vec::new(), 0);
+        for (at, events) in events.chunks(SIDE_BY_SIDE).enumerate() {
+            if !go_on(at * SIDE_BY_SIDE) {
+                break;
+            }
+            let mut befores = Vec::new();
+            for (logged, row) in events {
+                if let Some(before) = self.step(logged, *row) {
+                    met += 1;
+                    befores.extend((met % stride == 0).then_some(before));
+                }
+            }
+            choices.par_extend(befores.par_iter().filter_map(|before| self.choice(before)));
+            for (logged, row) in events {
+                self.count(logged, *row);
+            }
+        }
+        choices
+    }
+
+    /// Takes an event into its user's history; says what was before if it is a choice.
+    fn step(&mut self, logged: &LoggedEvent, row: u32) -> Option<Before> {
+        let rules = &self.engine.options.events;
+        let (event, engagement) = (&logged.event, rules.weight(&logged.event));
+        let history = self.past.histories.entry(event.user_id.clone()).or_default();
+        let before = Before::new(history, row, event, engagement, logged.cursor.0 as u64);
+        history.apply(row, event, logged.cursor, rules);
+        before.filter(|before| self.view.get(before.row).is_some())
+    }
+
+    /// Takes an event into what all users share.
+    fn count(&mut self, logged: &LoggedEvent, row: u32) {
+        let event = &logged.event;
+        let Some(history) = self.past.histories.get(&event.user_id) else { return };
+        self.counts.apply(row, logged.cursor, history);
+        if self.engine.options.events.weight(event) > 0.0 {
+            self.counts.trend(row, event, event.timestamp);
+            self.counts.trending.expire(event.timestamp);
+        }
+    }
+
+    fn choice(&self, before: &Before) -> Option<Choice> {
+        let mut allowed = self.view.available().clone();
+        for row in &before.blocked {
+            allowed.remove(*row);
+        }
+        if !allowed.contains(before.row) {
+            return None;
+        }
+        let taste = Taste::of(self.snapshot, &before.engaged, before.liked.clone());
+        let mut rng = ChaCha8Rng::seed_from_u64(before.seed);
+        let choice = self.ask(&taste, &allowed, before.at, |ensemble| {
+            let (rows, offsets) = sample(ensemble, &allowed, before.row, &mut rng);
+            Choice {
+                features: features(self.layout, ensemble, self.view, taste.engaged.len(), &rows),
+                offsets,
+                chosen: 0,
+                weight: before.weight,
+                moment: moment(&taste.liked, before.at, &self.engine.options.context.timezone),
+                titles: taste.engaged.len(),
+            }
+        });
+        Some(choice)
+    }
+
+    fn ask<R>(
+        &self,
+        taste: &Taste,
+        allowed: &RowSet,
+        now: Timestamp,
+        answer: impl FnOnce(&Ensemble<'_>) -> R,
+    ) -> R {
+        let (engine, options) = (self.engine, &self.engine.options);
+        let sequence: sequence::Options = (&options.sequence).into();
+        let latest = sequence.source_weights(&taste.recent, &self.counts.viewers);
+        let (vectors, alike) = (engine.vectors(), engine.attributes.alike());
+        let placed = self.snapshot.embedding().map(Embedding::placed);
+        let graph = self.snapshot.graph().map(Graph::now);
+        let walk = graph.as_ref().map(|graph| graph.walk(&taste.recent));
+        let question = Question {
+            snapshot: self.snapshot,
+            counts: &self.counts,
+            near: &alike.near,
+            embedding: placed.as_deref(),
+            walk: walk.as_ref(),
+            trending: &self.counts.trending,
+            taste,
+            latest: &latest,
+            view: self.view,
+            context: &RequestContext::default(),
+            timezone: &options.context.timezone,
+            vectors: &vectors,
+            found: &Found::default(),
+            content: &options.content,
+            now,
+            serving: None,
+            allowed,
+            narrowed: true,
+            limit: options.fusion.candidates_per_source,
+        };
+        let asked = options.fusion.asked();
+        let sources = asked.into_iter().map(|source| question.ask(source));
+        let ensemble = Ensemble::new(sources, allowed, &options.fusion, 1);
+        answer(&ensemble)
+    }
+}
+
+impl Before {
+    /// `None` if the event is no choice: it says nothing good, or the title is not new to the user.
+    fn new(history: &History, row: u32, event: &Event, weight: f32, seed: u64) -> Option<Self> {
+        if weight <= 0.0 || history.is_blocked(row) || history.has_engaged(row) {
+            return None;
+        }
+        Some(Self {
+            row,
+            engaged: history.engaged(),
+            liked: history.recent(crate::live::users::RECENT),
+            blocked: history.blocked().collect(),
+            at: event.timestamp,
+            weight: weight_of(event, weight),
+            seed,
+        })
+    }
+}
+
+/// The chosen title first, then the [`TOP`] best by the configured weights, up to [`HARD`] other candidates of the sources and
+/// up to [`EASY`] other titles, drawn without replacement, with the logarithm of how many titles each stands for.
+pub(crate) fn sample(
+    ensemble: &Ensemble<'_>,
+    allowed: &RowSet,
+    chosen: u32,
+    rng: &mut ChaCha8Rng,
+) -> (Vec<u32>, Vec<f32>) {
+    let best = ensemble.list(usize::MAX);
+    let mut left: Vec<u32> = best.iter().map(|(row, _)| *row).filter(|r| *r != chosen).collect();
+    let mut brought = RowSet::new(allowed.len());
+    for row in left.iter().chain([&chosen]) {
+        brought.insert(*row);
+    }
+    let mut hard = left.split_off(left.len().min(TOP));
+    let (mut rows, mut offsets) = (vec![chosen], vec![0.0]);
+    rows.append(&mut left);
+    offsets.resize(rows.len(), 0.0);
+    let all_hard = hard.len();
+    let (drawn, _) = hard.partial_shuffle(rng, HARD);
+    rows.extend_from_slice(drawn);
+    offsets.resize(rows.len(), stands_for(all_hard, drawn.len()));
+    let others = allowed.count().saturating_sub(brought.count());
+    let easy = draw(allowed, &brought, others, rng);
+    offsets.resize(rows.len() + easy.len(), stands_for(others, easy.len()));
+    rows.extend(easy);
+    (rows, offsets)
+}
+
+/// Up to [`EASY`] of the `others` allowed titles that are not among `brought`.
+fn draw(allowed: &RowSet, brought: &RowSet, others: usize, rng: &mut ChaCha8Rng) -> Vec<u32> {
+    let mut drawn = Vec::new();
+    // Where nearly everything was brought, few others are met.
+    for _ in 0..8 * EASY {
+        if drawn.len() == EASY.min(others) {
+            break;
+        }
+        let row = rng.random_range(0..allowed.len() as u32);
+        if allowed.contains(row) && !brought.contains(row) && !drawn.contains(&row) {
+            drawn.push(row);
+        }
+    }
+    drawn
+}
+
+fn stands_for(all: usize, drawn: usize) -> f32 {
+    (all.max(1) as f32 / drawn.max(1) as f32).max(1.0).ln()
+}
+
+/// The features of `rows`, row by row.
+pub(crate) fn features(
+    layout: &Layout,
+    ensemble: &Ensemble<'_>,
+    view: &View,
+    titles: usize,
+    rows: &[u32],
+) -> Vec<f32> {
+    let (width, depth) = (layout.width(), depth(titles));
+    let mut features = vec![0.0; rows.len() * width];
+    for (row, features) in rows.iter().zip(features.chunks_exact_mut(width)) {
+        layout.fill(features, &ensemble.raw(*row), depth, view.get(*row).map(AsRef::as_ref));
+    }
+    features
+}
+
+/// Sources a ranker asks besides those that have a weight: they cost little and need no training of their own.
+pub(crate) const CHEAP: [Source; 7] = [
+    Source::Collaborative,
+    Source::Recent,
+    Source::Sequence,
+    Source::Attributes,
+    Source::Trending,
+    Source::Popular,
+    Source::Context,
+];

@@ -1,0 +1,105 @@
+//! A ranker that serves, and what its layer has learned by now.
+
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+
+use sona_numeric::online;
+
+use super::fit::SOLVED_EVERY;
+use super::{Ranker, stored};
+
+/// What the lessons came to is written after so many.
+const WRITTEN_EVERY: i64 = 500;
+
+/// A ranker that serves.
+#[derive(Debug)]
+pub(crate) struct Serving {
+    pub(crate) version: i64,
+    pub(crate) ranker: Ranker,
+    layer: RwLock<Layer>,
+    /// Lessons that are not in the store yet.
+    waiting: Mutex<Vec<Vec<u8>>>,
+}
+
+#[derive(Debug)]
+struct Layer {
+    state: online::State,
+    /// The last lesson that is in it.
+    through: i64,
+    /// The last one that is in what was written.
+    written: i64,
+}
+
+impl Serving {
+    /// The ranker as it was trained.
+    pub(crate) fn new(version: i64, ranker: Ranker) -> Self {
+        let layer = Layer { state: ranker.layer.clone(), through: 0, written: 0 };
+        Self { version, ranker, layer: RwLock::new(layer), waiting: Mutex::default() }
+    }
+
+    /// What every feature weighs at this moment.
+    pub(crate) fn weights(&self, moment: &[f32]) -> Vec<f64> {
+        let learned = self.read().state.weights(moment);
+        self.ranker.weights.iter().zip(learned).map(|(weight, more)| weight + more).collect()
+    }
+
+    /// What the layer has learned.
+    pub(crate) fn layer(&self) -> online::State {
+        self.read().state.clone()
+    }
+
+    /// What a choice teaches, its offsets holding what the ranker says.
+    pub(crate) fn lesson(
+        &self,
+        list: sona_numeric::listwise::List<'_>,
+        moment: &[f32],
+    ) -> Option<online::Lesson> {
+        self.read().state.lesson(list, moment, &mut sona_numeric::listwise::Scratch::default())
+    }
+
+    /// The last lesson that is taken in.
+    pub(crate) fn through(&self) -> i64 {
+        self.read().through
+    }
+
+    /// Lessons that are not in the store yet.
+    pub(super) fn waiting(&self) -> MutexGuard<'_, Vec<Vec<u8>>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes in lessons that follow those taken in. One that cannot be read is passed over, by everybody alike.
+    pub(super) fn take_in(&self, lessons: &[(i64, Vec<u8>)]) {
+        let mut layer = self.layer.write().unwrap_or_else(PoisonError::into_inner);
+        let (features, moments) = layer.state.shape();
+        for (sequence, bytes) in lessons {
+            let lesson = stored::lesson_of_bytes(bytes, features, moments);
+            if lesson.is_some_and(|lesson| layer.state.learn(&lesson).is_ok())
+                && layer.state.lessons().is_multiple_of(SOLVED_EVERY)
+            {
+                layer.state.solve();
+            }
+            layer.through = *sequence;
+        }
+    }
+
+    /// Goes on from a state that holds the lessons up to `through`.
+    pub(super) fn replace(&self, state: online::State, through: i64) {
+        let mut layer = self.layer.write().unwrap_or_else(PoisonError::into_inner);
+        *layer = Layer { state, through, written: through };
+    }
+
+    /// What is to be written of the layer, if it is time.
+    pub(super) fn due(&self) -> Option<(online::State, i64)> {
+        let layer = self.read();
+        let due = layer.through - layer.written >= WRITTEN_EVERY;
+        due.then(|| (layer.state.clone(), layer.through))
+    }
+
+    /// Notes that it was written, by this process or another one.
+    pub(super) fn wrote(&self, through: i64) {
+        self.layer.write().unwrap_or_else(PoisonError::into_inner).written = through;
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Layer> {
+        self.layer.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,246 @@
+//! Training a ranker: a job like any other. What it rests on is fitted anew on the log without its latest part, the latest
+//! part is replayed, and what was chosen in it is fitted on.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use serde_json::{Map, Value, json};
+use sona_domain::{Cursor, JobId, JobOutcome, JobState};
+
+use super::features::Layout;
+use super::fit::{self, Fitted, Judged, Wanted};
+use super::past::Past;
+use super::replay::{Choice, Replay};
+use super::{Ranker, Serving, artifact};
+use crate::Engine;
+use crate::dataset::Dataset;
+use crate::error::{Error, Result};
+use crate::registry;
+use crate::snapshot::Snapshot;
+use crate::start::MODEL_NAME;
+use crate::train::{self, MIN_PAUSE, Progress, Run};
+
+/// The name of the ranker's model.
+pub const RANKER_NAME: &str = "ranker";
+
+impl Engine {
+    /// Queues a training of the ranker.
+    pub async fn submit_ranker_training(&self) -> Result<JobId> {
+        let options = serde_json::to_value(&self.options.als).unwrap_or_default();
+        self.submit(RANKER_NAME, options.as_object().cloned().unwrap_or_default()).await
+    }
+
+    /// Due is a ranker when there is none, and after every training of what it rests on.
+    pub(crate) async fn submit_ranker_if_due(&self) -> Result<()> {
+        if self.options.training.interval_hours <= 0.0 {
+            return Ok(());
+        }
+        let Some(sources) = self.store.current_model(MODEL_NAME).await? else { return Ok(()) };
+        let sources = sources.created_at;
+        let last = self.store.jobs(Some(RANKER_NAME), None, 1).await?.into_iter().next();
+        let due = last.is_none_or(|job| {
+            let interval = self.options.training.interval_hours * 3600.0;
+            let pause = if job.state == JobState::Failed { interval } else { MIN_PAUSE };
+            let waited =
+                job.finished_at.is_some_and(|at| self.clock.now().seconds_since(at) >= pause);
+            waited && job.created_at < sources
+        });
+        if due {
+            self.submit_ranker_training().await?;
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn train_ranker(self: &Arc<Self>, run: &Run) -> Result<()> {
+        (run.report)(Progress::Reading);
+        let options = &self.options.ranker;
+        let past = self.read_past(options.events, options.share).await?;
+        run.owned(self.store.start_job(&run.job.job_id, &run.worker).await?)?;
+        let through = past.through;
+        let (layout, choices) = match self.replay_past(run, past).await {
+            // All of the log is its latest part.
+            Err(Error::NothingToTrain(_)) => (Layout::default(), Vec::new()),
+            replayed => replayed?,
+        };
+        (run.report)(Progress::Judging);
+        let (found, least) = (choices.len(), options.least_choices);
+        let outcome = match self.fit_ranker(layout, choices).await? {
+            Some(found) => self.judge_ranker(run, found, through).await?,
+            None => JobOutcome::Rejected {
+                reason: format!("the latest events hold {found} choices; a ranker needs {least}"),
+            },
+        };
+        let now = self.clock.now();
+        run.owned(self.store.complete_job(&run.job.job_id, &run.worker, &outcome, now).await?)?;
+        self.load_ranker().await?;
+        if let JobOutcome::Registered { version } = outcome {
+            // Who serves an older one meanwhile serves it without learning.
+            self.store.delete_lessons_before(version).await?;
+        }
+        self.drop_old_versions(RANKER_NAME).await
+    }
+
+    /// Serves the ranker unless it foresees worse than the one that serves.
+    async fn judge_ranker(
+        &self,
+        run: &Run,
+        (fitted, serving): (Fitted, Option<Judged>),
+        through: Cursor,
+    ) -> Result<JobOutcome> {
+        let Fitted { ranker, held_out, without_layer, other, .. } = fitted;
+        let other_name = if ranker.trees.is_some() { "without_trees_" } else { "with_trees_" };
+        let others = other.map(|other| (other_name, other));
+        let all = [("", held_out), ("without_layer_", without_layer)];
+        for (name, judged) in all.into_iter().chain(others) {
+            self.write_metric(run, 0, &format!("{name}held_out_loss"), judged.loss).await?;
+            let ndcg = judged.ndcg_at_10;
+            self.write_metric(run, 0, &format!("{name}held_out_ndcg_at_10"), ndcg).await?;
+        }
+        match rejection(held_out, serving, self.options.training.rejection_margin) {
+            Some(reason) => Ok(JobOutcome::Rejected { reason }),
+            None => self.publish_ranker(run, &ranker, metadata(through, held_out)).await,
+        }
+    }
+
+    /// Fits what the ranker rests on without the latest part of the log, and replays that.
+    async fn replay_past(
+        self: &Arc<Self>,
+        run: &Run,
+        mut past: Past,
+    ) -> Result<(Layout, Vec<Choice>)> {
+        let before = std::mem::replace(&mut past.before, Dataset::empty());
+        let (before, fitted) = self.fit(run, before).await?;
+        let artifact = train::artifact(&before, fitted, &self.options);
+        let graph = (self.options.fusion.graph > 0.0)
+            .then(|| before.graph(&self.catalogue, (&self.options.graph).into()));
+        let (engine, cancelled, report) = (self.clone(), run.cancelled.clone(), run.report.clone());
+        let work = move || {
+            let snapshot = Snapshot::new(0, &artifact, &engine.catalogue).with_graph(graph);
+            let (view, counts) = (engine.catalogue.latest(), engine.align(&artifact));
+            let layout = Layout::of(&view);
+            let of = past.latest.len();
+            let stride = (of / engine.options.ranker.choices.max(1)).max(1);
+            let replay = Replay::new(&engine, &view, &layout, &snapshot, counts, past);
+            let choices = replay.choices(stride, |done| {
+                report(Progress::Replaying { done, of });
+                !cancelled.load(Ordering::Acquire)
+            });
+            (layout, choices)
+        };
+        let replayed = tokio::task::spawn_blocking(work).await.expect("replaying does not panic");
+        run.owned(!run.cancelled.load(Ordering::Acquire))?;
+        Ok(replayed)
+    }
+
+    /// Fits on the choices, if they are enough; with how well the ranker that serves foresaw the held-out ones.
+    async fn fit_ranker(
+        self: &Arc<Self>,
+        layout: Layout,
+        choices: Vec<Choice>,
+    ) -> Result<Option<(Fitted, Option<Judged>)>> {
+        let serving = self.ranking.load_full();
+        let wanted = Wanted {
+            least: self.options.ranker.least_choices,
+            layer: true,
+            trees: (&self.options.ranker).into(),
+        };
+        let work = move || {
+            let fitted = fit::fit(&layout, &choices, &wanted)?;
+            let same = serving.filter(|serving| serving.ranker.layout == layout);
+            let judged = same.map(|serving| {
+                // Its layer knows these choices: it is judged with one that does not.
+                let mut layer = Ranker::untaught(&layout);
+                let based = fit::based(&serving.ranker, &choices);
+                fit::learn_on(&mut layer, &based, fitted.held_out_from, true)
+            });
+            Some((fitted, judged))
+        };
+        Ok(tokio::task::spawn_blocking(work).await.expect("fitting does not panic"))
+    }
+
+    async fn publish_ranker(
+        &self,
+        run: &Run,
+        ranker: &Ranker,
+        metadata: Map<String, Value>,
+    ) -> Result<JobOutcome> {
+        (run.report)(Progress::Saving);
+        let key = registry::key(run, RANKER_NAME, "safetensors");
+        let unusable = |detail| Error::Artifact { key: key.clone(), detail };
+        let bytes = artifact::encode(ranker).map_err(unusable)?;
+        let model = self.register_file(run, (RANKER_NAME, key), bytes, metadata).await?;
+        loop {
+            let (expected, now) = (self.store.current_model(RANKER_NAME).await?, self.clock.now());
+            let expected = expected.map(|model| model.version);
+            if self.store.set_current_model(RANKER_NAME, expected, model.version, now).await? {
+                return Ok(JobOutcome::Registered { version: model.version });
+            }
+            self.still_kept(run, RANKER_NAME, model.version).await?;
+        }
+    }
+
+    /// Starts loading the ranker the pointer names, if it is another one than serves.
+    pub(crate) async fn follow_ranker(self: &Arc<Self>) -> Result<()> {
+        let Some(model) = self.store.current_model(RANKER_NAME).await? else { return Ok(()) };
+        let served = self.ranking.load().as_ref().map(|serving| serving.version);
+        {
+            let mut condition = self.condition();
+            let known =
+                served == Some(model.version) || condition.ranker_tried == Some(model.version);
+            if known {
+                return Ok(());
+            }
+            condition.ranker_tried = Some(model.version);
+        }
+        let engine = self.clone();
+        tokio::spawn(async move {
+            if let Err(error) = engine.load_ranker().await {
+                tracing::error!(%error, "the new ranker cannot be served; keeping what serves");
+                if error.is_temporary() {
+                    engine.condition().ranker_tried = None;
+                }
+            }
+        });
+        Ok(())
+    }
+
+    /// Serves the ranker the pointer names.
+    pub(crate) async fn load_ranker(&self) -> Result<()> {
+        let Some(model) = self.store.current_model(RANKER_NAME).await? else { return Ok(()) };
+        let served = self.ranking.load().as_ref().map(|serving| serving.version);
+        if served == Some(model.version) {
+            return Ok(());
+        }
+        let unusable = |detail: String| Error::Artifact { key: model.blob_key.clone(), detail };
+        let bytes = self.blobs.get(&model.blob_key).await?;
+        let bytes = bytes.ok_or_else(|| unusable("the file is missing".to_owned()))?;
+        let ranker = artifact::decode(&bytes, &model.sha256).map_err(unusable)?;
+        let serving = Serving::new(model.version, ranker);
+        self.recall(&serving).await?;
+        self.ranking.store(Some(Arc::new(serving)));
+        self.follow_lessons().await?;
+        tracing::info!(version = model.version, "serving ranker");
+        Ok(())
+    }
+}
+
+/// Why a ranker is not served: it foresees the latest choices worse than the one that serves.
+fn rejection(ours: Judged, theirs: Option<Judged>, margin: f64) -> Option<String> {
+    let theirs = theirs?;
+    let worse = ours.ndcg_at_10 < theirs.ndcg_at_10 * (1.0 - margin);
+    worse.then(|| {
+        format!(
+            "NDCG@10 of the latest choices is {:.4}, with the weights that serve {:.4}",
+            ours.ndcg_at_10, theirs.ndcg_at_10
+        )
+    })
+}
+
+fn metadata(through: Cursor, held_out: Judged) -> Map<String, Value> {
+    let value = json!({
+        "through": through.0,
+        "held_out_loss": held_out.loss,
+        "held_out_ndcg_at_10": held_out.ndcg_at_10,
+    });
+    value.as_object().cloned().unwrap_or_default()
+}
