@@ -52,6 +52,12 @@ impl<'s> Ensemble<'s> {
         Self::new(all, question.allowed, options, limit)
     }
 
+    /// Asks the sources a ranker asks.
+    pub(crate) fn for_ranker(question: &Question<'s>, options: &Fusion, limit: usize) -> Self {
+        let sources = options.asked().into_iter().map(|source| question.ask(source));
+        Self::new(sources, question.allowed, options, limit)
+    }
+
     /// Each source brings its best, at least `limit` rows of `allowed`.
     pub(crate) fn new(
         sources: impl IntoIterator<Item = Box<dyn Candidates + 's>>,

@@ -19,6 +19,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use crate::Engine;
 use crate::error::{Error, Result};
 use crate::live::counts::key_of_digest;
+use crate::ranker::Serving;
 use crate::snapshot::Snapshot;
 use crate::start::{MODEL_NAME, Prepared};
 
@@ -67,16 +68,16 @@ struct Committed {
     waiting: Vec<(usize, Reply)>,
     outcomes: Result<Vec<AppendOutcome>>,
     logged: Vec<LoggedEvent>,
-    /// What those of them teach that were looked at.
-    lessons: Vec<Lesson>,
+    /// What those of them teach that were looked at, and whom.
+    lessons: Option<(Arc<Serving>, Vec<Lesson>)>,
 }
 
 impl Committed {
-    /// Keeps what was learned from events that did become durable.
-    fn keep_lessons(&mut self, taught: &[Event], lessons: Vec<Option<Lesson>>) {
+    /// What was learned from events that did become durable.
+    fn learned(&self, taught: &[Event], lessons: Vec<Option<Lesson>>) -> Vec<Lesson> {
         let durable: HashSet<_> = self.logged.iter().map(|logged| &logged.event.event_id).collect();
         let of = taught.iter().zip(lessons).filter(|(event, _)| durable.contains(&event.event_id));
-        self.lessons = of.filter_map(|(_, lesson)| lesson).collect();
+        of.filter_map(|(_, lesson)| lesson).collect()
     }
 }
 
@@ -137,14 +138,18 @@ impl LogTask {
             let batch = self.collect(events, reply);
             next = batch.left_over;
             let engine = self.engine.clone();
-            let taught = teachers(&batch.events);
+            let serving = self.engine.ranking.load_full();
+            let taught = serving.as_ref().map_or_else(Vec::new, |_| teachers(&batch.events));
             let commit = commit(&engine, batch.events, batch.waiting);
             let (mut fresh, lessons) = tokio::join!(commit, async {
                 self.finish_batch(committed.take()).await;
                 // Nothing of this batch is applied yet: lists are as they were before it.
-                engine.lessons_of(&taught).await
+                match &serving {
+                    Some(serving) => engine.lessons_of(serving, &taught).await,
+                    None => Vec::new(),
+                }
             });
-            fresh.keep_lessons(&taught, lessons);
+            fresh.lessons = serving.map(|serving| (serving, fresh.learned(&taught, lessons)));
             committed = Some(fresh);
             batches += 1;
             // What else there is to do gets its turn, however many appends there are.
@@ -180,6 +185,9 @@ impl LogTask {
             self.write_profiles(PROFILE_BATCH).await;
         }
         self.write_key_uses().await;
+        if let Err(error) = self.engine.follow_lessons().await {
+            tracing::warn!(%error, "the last lessons could not be written");
+        }
         if let Some(reply) = self.stopped.take() {
             let _ = reply.send(());
         }
@@ -210,7 +218,9 @@ impl LogTask {
     async fn finish_batch(&mut self, committed: Option<Committed>) {
         let Some(Committed { waiting, outcomes, logged, lessons }) = committed else { return };
         let applied = self.apply_committed(&logged).await;
-        self.engine.keep_lessons(lessons.into_iter());
+        if let Some((serving, lessons)) = lessons {
+            serving.keep(&lessons);
+        }
         answer(waiting, outcomes.and_then(|outcomes| applied.map(|()| outcomes)));
     }
 
@@ -349,11 +359,11 @@ async fn commit(engine: &Engine, events: Vec<Event>, waiting: Vec<(usize, Reply)
                     AppendOutcome::Duplicate => None,
                 })
                 .collect();
-            Committed { waiting, outcomes: Ok(outcomes), logged, lessons: Vec::new() }
+            Committed { waiting, outcomes: Ok(outcomes), logged, lessons: None }
         }
         Err(error) => {
-            let (logged, lessons) = (Vec::new(), Vec::new());
-            Committed { waiting, outcomes: Err(error.into()), logged, lessons }
+            let logged = Vec::new();
+            Committed { waiting, outcomes: Err(error.into()), logged, lessons: None }
         }
     }
 }

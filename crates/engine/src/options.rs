@@ -1,14 +1,18 @@
 //! Every number the engine can be told, with its default. The binary's configuration file is the sum of
 //! these, so a default is written once.
 
+mod diversity;
 mod fusion;
+mod ranker;
 mod vectors;
 
 use serde::{Deserialize, Serialize};
 use sona_domain::{EventRules, Zone};
-use sona_numeric::{Interactions, als, attribute, embedding, item_item, rank, sequence, walk};
+use sona_numeric::{Interactions, als, attribute, embedding, item_item, sequence, walk};
 
+pub use diversity::{Capped, Diversity};
 pub use fusion::Fusion;
+pub use ranker::Ranker;
 pub use vectors::Vectors;
 
 /// The engine's options.
@@ -390,105 +394,6 @@ impl Default for Training {
         }
     }
 }
-
-/// The ranker: what is learned from the latest part of the log.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Ranker {
-    /// At most so many of the latest events are replayed.
-    pub events: usize,
-    /// At most this share of the log is.
-    pub share: f64,
-    /// About so many of the choices in them are learned from.
-    pub choices: usize,
-    /// With fewer there is no ranker.
-    pub least_choices: usize,
-    /// Trees that see what weights do not; 0 = none are tried.
-    pub trees: usize,
-    /// Leaves of a tree.
-    pub leaves: usize,
-    /// What a tree may add.
-    pub learning_rate: f64,
-    /// Candidates each side of a split has at least.
-    pub min_leaf_rows: usize,
-    /// Seed of the features a tree may use.
-    pub seed: u64,
-}
-
-impl Default for Ranker {
-    fn default() -> Self {
-        let trees = rank::Options::default();
-        Self {
-            events: 50_000,
-            share: 0.25,
-            choices: 6_000,
-            least_choices: 200,
-            trees: trees.trees,
-            leaves: trees.leaves,
-            learning_rate: trees.learning_rate,
-            min_leaf_rows: trees.min_leaf_rows,
-            seed: trees.seed,
-        }
-    }
-}
-
-impl From<&Ranker> for rank::Options {
-    fn from(o: &Ranker) -> Self {
-        Self {
-            trees: o.trees,
-            leaves: o.leaves,
-            learning_rate: o.learning_rate,
-            min_leaf_rows: o.min_leaf_rows,
-            seed: o.seed,
-            ..Self::default()
-        }
-    }
-}
-
-/// How unlike the titles of a list are; see [`sona_numeric::mmr`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Diversity {
-    /// What relevance counts beside being unlike the titles before: 1 is the order of relevance.
-    pub lambda: f32,
-    /// So many of the best candidates are chosen from, for a list of ten; for longer ones more.
-    pub pool: usize,
-    /// At most so many titles of a list share what `capped` says; 0 = any number.
-    pub cap: usize,
-    /// What the cap counts.
-    pub capped: Capped,
-}
-
-/// What [`Diversity::cap`] counts.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Capped {
-    /// Genres.
-    Genre,
-    /// Themes.
-    Theme,
-    /// Directors.
-    #[default]
-    Director,
-    /// Actors.
-    Actor,
-}
-
-impl Default for Diversity {
-    fn default() -> Self {
-        Self { lambda: 1.0, pool: 100, cap: 0, capped: Capped::default() }
-    }
-}
-
-impl Diversity {
-    /// How many candidates a list of `limit` is chosen from.
-    pub(crate) fn pool_of(&self, limit: usize) -> usize {
-        self.pool.saturating_mul(limit.div_ceil(10)).clamp(limit, MOST_POOLED.max(limit))
-    }
-}
-
-/// Most candidates a list is chosen from.
-const MOST_POOLED: usize = 500;
 
 /// What is held in memory.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

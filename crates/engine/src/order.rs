@@ -37,8 +37,7 @@ impl Engine {
         limit: usize,
     ) -> Order<'s> {
         let (taste, fusion) = (question.taste, &self.options.fusion);
-        let sources = fusion.asked().into_iter().map(|source| question.ask(source));
-        let ensemble = Ensemble::new(sources, question.allowed, fusion, limit);
+        let ensemble = Ensemble::for_ranker(question, fusion, limit);
         let zone = question.context.timezone.as_ref().unwrap_or(question.timezone);
         let moment = moment(&taste.liked, question.now, zone);
         let titles = taste.engaged.len();
@@ -74,8 +73,8 @@ impl Order<'_> {
     pub(crate) fn statuses(&self, limit: usize) -> Vec<SourceStatus> {
         match &self.ranking {
             Some(ranking) => {
-                let best = ranking.list(limit);
-                self.ensemble.statuses(|source| ranking.share(source, &best))
+                let shares = ranking.shares(limit);
+                self.ensemble.statuses(|source| shares[source as usize])
             }
             None => self.ensemble.statuses(|source| self.ensemble.weight(source)),
         }

@@ -36,8 +36,6 @@ pub(crate) struct Ranker {
     pub(crate) layout: Layout,
     /// What every feature weighs.
     pub(crate) weights: Vec<f64>,
-    /// By how much the weights are smaller than they were without trees beside them.
-    linear_share: f64,
     /// What the weights do not see.
     pub(crate) trees: Option<Trees>,
     /// What the shared layer had learned.
@@ -56,13 +54,14 @@ impl Ranker {
     /// A ranker of these weights, above which nothing is learned yet.
     pub(crate) fn new(layout: Layout, weights: Vec<f64>) -> Self {
         let layer = Self::untaught(&layout);
-        Self { layout, weights, linear_share: 1.0, trees: None, layer }
+        Self { layout, weights, trees: None, layer }
     }
 
-    /// The weights times `share`, and trees beside them.
-    pub(crate) fn with_trees(&self, share: f64, trees: Trees) -> Self {
-        let weights = self.weights.iter().map(|weight| weight * share).collect();
-        Self { weights, linear_share: share, trees: Some(trees), ..self.clone() }
+    /// Its weights and trees beside them, which speak in these shares.
+    pub(crate) fn with_trees(&self, shares: [f64; 2], model: forest::Model) -> Self {
+        let weights = self.weights.iter().map(|weight| weight * shares[0]).collect();
+        let trees = Some(Trees { model, share: shares[1] });
+        Self { weights, trees, ..self.clone() }
     }
 
     /// A layer that has learned nothing.

@@ -38,6 +38,19 @@ impl Engine {
         Ok(self.store.register_model(&new, self.clock.now()).await?)
     }
 
+    /// Makes a version the current one of its model, also if another one became so meanwhile: the later job has seen more.
+    pub(crate) async fn point_to(&self, run: &Run, model: &ModelVersion) -> Result<()> {
+        let name = model.model_name.as_str();
+        loop {
+            let current = self.store.current_model(name).await?;
+            let (expected, now) = (current.map(|model| model.version), self.clock.now());
+            if self.store.set_current_model(name, expected, model.version, now).await? {
+                return Ok(());
+            }
+            self.still_kept(run, name, model.version).await?;
+        }
+    }
+
     /// An error if the run has lost its job, or if so many others ended meanwhile that its version was cleaned away.
     pub(crate) async fn still_kept(&self, run: &Run, model_name: &str, version: i64) -> Result<()> {
         let kept = self.store.model(model_name, version).await?.is_some();

@@ -103,7 +103,7 @@ impl Engine {
         run.owned(!run.cancelled.load(Ordering::Acquire))?;
         (run.report)(Progress::Saving);
         let model = self.register_encoder(run, learned, entries, version).await?;
-        self.point_to_encoder(run, &model).await?;
+        self.point_to(run, &model).await?;
         let outcome = JobOutcome::Registered { version: model.version };
         let now = self.clock.now();
         run.owned(self.store.complete_job(&run.job.job_id, &run.worker, &outcome, now).await?)?;
@@ -159,18 +159,6 @@ impl Engine {
         let key = registry::key(run, ENCODER_NAME, "onnx");
         let metadata = metadata(&learned.report, entries, collaborative_version);
         self.register_file(run, (ENCODER_NAME, key), learned.model.into(), metadata).await
-    }
-
-    /// Makes `model` the current encoder, also if another one became so meanwhile: the later job has seen more.
-    async fn point_to_encoder(&self, run: &Run, model: &ModelVersion) -> Result<()> {
-        loop {
-            let current = self.store.current_model(ENCODER_NAME).await?;
-            let (expected, now) = (current.map(|model| model.version), self.clock.now());
-            if self.store.set_current_model(ENCODER_NAME, expected, model.version, now).await? {
-                return Ok(());
-            }
-            self.still_kept(run, ENCODER_NAME, model.version).await?;
-        }
     }
 }
 

@@ -15,12 +15,9 @@ use crate::fuse::Ensemble;
 use crate::ranker::Ranker;
 use crate::ranker::features::Layout;
 use crate::ranker::fit::{self, Wanted};
-use crate::ranker::moment::MOMENT;
+use crate::ranker::moment::UNKNOWN;
 use crate::ranker::rank::{Known, Ranking};
-use crate::ranker::replay::{Choice, features, sample};
-
-/// A moment of which nothing is known.
-const NO_MOMENT: [f32; MOMENT] = [1.0, 0.0, 0.0, 0.0, 0.0];
+use crate::ranker::replay::{Choice, Offer};
 
 /// A ranker for what was fitted on `split`; `None` if there are too few choices.
 pub(super) fn fit_ranker(
@@ -57,15 +54,8 @@ fn choices(cases: &[Case], fitted: &Fitted, layout: &Layout, options: &Options) 
                 else {
                     return;
                 };
-                let (rows, offsets) = sample(&ensemble, allowed, *target, &mut rng);
-                found.push(Choice {
-                    features: features(layout, &ensemble, fitted.view(), titles, &rows),
-                    offsets,
-                    chosen: 0,
-                    weight: 1.0,
-                    moment: NO_MOMENT,
-                    titles,
-                });
+                let offer = Offer { layout, ensemble: &ensemble, view: fitted.view(), allowed };
+                found.push(offer.choice(*target, titles, &mut rng));
             });
         }
         found
@@ -99,11 +89,7 @@ pub(super) fn list(
 ) -> Vec<(u32, f32)> {
     let taking_part = sources.iter().filter(|source| model.takes(source.source()));
     let ensemble = ensemble(taking_part, allowed, options);
-    let known = Known {
-        titles: case.history.len(),
-        moment: NO_MOMENT,
-        weights: &ranker.weights,
-        asked: 0.0,
-    };
+    let known =
+        Known { titles: case.history.len(), moment: UNKNOWN, weights: &ranker.weights, asked: 0.0 };
     Ranking::new(ranker, &ensemble, fitted.view(), &known).list(LIST)
 }

@@ -11,10 +11,10 @@ use sona_numeric::listwise::{self, List, Lists, Scratch};
 use sona_numeric::matrix::Matrix;
 use sona_numeric::{online, rank};
 
+use super::Ranker;
 use super::features::{About, Layout};
 use super::moment::MOMENT;
 use super::replay::Choice;
-use super::{Ranker, Trees};
 
 /// The pull of a source's weights towards 0.
 const RIDGE: f64 = 1e-3;
@@ -74,18 +74,18 @@ pub(crate) fn fit(layout: &Layout, choices: &[Choice], wanted: &Wanted) -> Optio
     let linear = Ranker::new(layout.clone(), weights(layout, early));
     let with_trees = grow(&linear, early, late, wanted);
     let based = based(&linear, choices);
-    let without_layer = learn_on(&mut linear.layer.clone(), &based, from, false);
+    let without_layer = learn_on(&mut layer(layout, 1.0), &based, from, false);
     let (forgetting, held_out) =
         if wanted.layer { best_forgetting(&linear, &based, from) } else { (1.0, without_layer) };
-    let judged_trees = with_trees.as_ref().map(|ranker| {
-        let based = self::based(ranker, choices);
-        let alone = learn_on(&mut ranker.layer.clone(), &based, from, false);
+    let judged_trees = with_trees.as_ref().map(|mixed| {
+        let based = self::based(&mixed.ranker, choices);
+        let alone = learn_on(&mut layer(layout, forgetting), &based, from, false);
         let layered = learn_on(&mut layer(layout, forgetting), &based, from, wanted.layer);
         (layered, alone)
     });
     let better = judged_trees.filter(|(trees, _)| trees.ndcg_at_10 > held_out.ndcg_at_10);
     let mut ranker = match (better.is_some(), with_trees) {
-        (true, Some(early)) => again_with_trees(layout, choices, &early, wanted),
+        (true, Some(mixed)) => again_with_trees(layout, choices, mixed.shares, wanted),
         _ => Ranker::new(layout.clone(), weights(layout, choices)),
     };
     if wanted.layer {
@@ -117,7 +117,7 @@ fn weights(layout: &Layout, choices: &[Choice]) -> Vec<f64> {
 
 /// Grows trees on the early choices and finds on the late ones how much they and the weights should say together; `None` if
 /// the trees had better say nothing.
-fn grow(linear: &Ranker, early: &[Choice], late: &[Choice], wanted: &Wanted) -> Option<Ranker> {
+fn grow(linear: &Ranker, early: &[Choice], late: &[Choice], wanted: &Wanted) -> Option<Mixed> {
     let model = trees(early, &wanted.trees)?;
     let mut both = Lists::new(2);
     for choice in late {
@@ -129,22 +129,27 @@ fn grow(linear: &Ranker, early: &[Choice], late: &[Choice], wanted: &Wanted) -> 
         both.push(List { features: &features, ..choice.list() });
     }
     let shares = listwise::fit(&both, &[RIDGE; 2], &[1.0, 0.0]).weights;
-    (shares[1] > 0.0).then(|| linear.with_trees(shares[0], Trees { model, share: shares[1] }))
+    let shares = [shares[0], shares[1]];
+    (shares[1] > 0.0).then(|| Mixed { ranker: linear.with_trees(shares, model), shares })
+}
+
+/// Weights and trees, and in which shares they speak.
+struct Mixed {
+    ranker: Ranker,
+    shares: [f64; 2],
 }
 
 /// The same mixture as on the early choices, of what is fitted on all.
 fn again_with_trees(
     layout: &Layout,
     choices: &[Choice],
-    early: &Ranker,
+    shares: [f64; 2],
     wanted: &Wanted,
 ) -> Ranker {
     let linear = Ranker::new(layout.clone(), weights(layout, choices));
-    match (trees(choices, &wanted.trees), &early.trees) {
-        (Some(model), Some(trees)) => {
-            linear.with_trees(early.linear_share, Trees { model, share: trees.share })
-        }
-        _ => linear,
+    match trees(choices, &wanted.trees) {
+        Some(model) => linear.with_trees(shares, model),
+        None => linear,
     }
 }
 
@@ -185,7 +190,7 @@ fn layer(layout: &Layout, forgetting: f64) -> online::State {
 }
 
 /// How fast a layer above `ranker` forgets best, and how good it is then.
-fn best_forgetting(ranker: &Ranker, based: &[Choice], from: usize) -> (f64, Judged) {
+fn best_forgetting(ranker: &Ranker, based: &[Based<'_>], from: usize) -> (f64, Judged) {
     let judge = |forgetting: &f64| {
         (*forgetting, learn_on(&mut layer(&ranker.layout, *forgetting), based, from, true))
     };
@@ -195,59 +200,68 @@ fn best_forgetting(ranker: &Ranker, based: &[Choice], from: usize) -> (f64, Judg
 }
 
 /// Foresees every choice with what the layer has learned so far, and teaches it if it learns. Judged are those from `from`
-/// on. The choices' offsets hold the base.
+/// on.
 pub(crate) fn learn_on(
     layer: &mut online::State,
-    based: &[Choice],
+    based: &[Based<'_>],
     from: usize,
     learns: bool,
 ) -> Judged {
     let (mut scratch, mut sum, mut judged) = (Scratch::default(), Judged::default(), 0);
-    for (at, choice) in based.iter().enumerate() {
+    for (at, based) in based.iter().enumerate() {
         if at >= from {
-            let one = foresee(choice, &layer.weights(&choice.moment));
+            let one = foresee(based.list(), &layer.weights(&based.choice.moment));
             sum.loss += one.loss;
             sum.ndcg_at_10 += one.ndcg_at_10;
             judged += 1;
         }
         if learns {
-            teach(layer, choice, &mut scratch);
+            teach(layer, based, &mut scratch);
         }
     }
     let judged = f64::from(judged.max(1));
     Judged { loss: sum.loss / judged, ndcg_at_10: sum.ndcg_at_10 / judged }
 }
 
-fn teach(layer: &mut online::State, choice: &Choice, scratch: &mut Scratch) {
-    let lesson = layer.lesson(choice.list(), &choice.moment, scratch);
+fn teach(layer: &mut online::State, based: &Based<'_>, scratch: &mut Scratch) {
+    let lesson = layer.lesson(based.list(), &based.choice.moment, scratch);
     let learned = lesson.is_some_and(|lesson| layer.learn(&lesson).is_ok());
     if learned && layer.lessons().is_multiple_of(SOLVED_EVERY) {
         layer.solve();
     }
 }
 
-/// The choices with the base's scores in their offsets.
-pub(crate) fn based(ranker: &Ranker, choices: &[Choice]) -> Vec<Choice> {
-    choices.par_iter().map(|choice| on_base(choice, ranker)).collect()
+/// A choice with the base's scores in its offsets.
+pub(crate) struct Based<'c> {
+    pub(crate) choice: &'c Choice,
+    offsets: Vec<f32>,
 }
 
-/// The choice with the base's scores in its offsets.
-pub(crate) fn on_base(choice: &Choice, ranker: &Ranker) -> Choice {
-    let base = ranker.base(&choice.features, choice.offsets.len(), choice.user());
-    let offsets = choice.offsets.iter().zip(base);
-    let offsets = offsets.map(|(offset, base)| offset + base as f32).collect();
-    Choice { offsets, ..choice.clone() }
+impl<'c> Based<'c> {
+    pub(crate) fn new(choice: &'c Choice, ranker: &Ranker) -> Self {
+        let base = ranker.base(&choice.features, choice.offsets.len(), choice.user());
+        let offsets = choice.offsets.iter().zip(base);
+        Self { choice, offsets: offsets.map(|(offset, base)| offset + base as f32).collect() }
+    }
+
+    pub(crate) fn list(&self) -> List<'_> {
+        self.choice.list_with(&self.offsets)
+    }
 }
 
-fn foresee(based: &Choice, weights: &[f64]) -> Judged {
-    let rows = based.features.chunks_exact(weights.len());
+pub(crate) fn based<'c>(ranker: &Ranker, choices: &'c [Choice]) -> Vec<Based<'c>> {
+    choices.par_iter().map(|choice| Based::new(choice, ranker)).collect()
+}
+
+fn foresee(list: List<'_>, weights: &[f64]) -> Judged {
+    let rows = list.features.chunks_exact(weights.len());
     let scores: Vec<f64> = rows
-        .zip(&based.offsets)
+        .zip(list.offsets)
         .map(|(row, offset)| f64::from(*offset) + listwise::dot(row, weights))
         .collect();
     let highest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let sum: f64 = scores.iter().map(|score| (score - highest).exp()).sum();
-    let chosen = scores[based.chosen];
+    let chosen = scores[list.chosen];
     // Sampling makes easy titles stand for many: their order among the others is not corrected. Ties count against us.
     let before = scores.iter().filter(|score| **score >= chosen).count();
     Judged {

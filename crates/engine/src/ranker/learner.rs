@@ -8,9 +8,9 @@ use sona_domain::{Event, RequestContext};
 use sona_numeric::online::Lesson;
 use sona_store::Learned;
 
-use super::fit::on_base;
+use super::fit::Based;
 use super::moment::moment;
-use super::replay::{Choice, features, sample, weight_of};
+use super::replay::{Choice, Offer, weight_of};
 use super::{Serving, stored};
 use crate::Engine;
 use crate::error::Result;
@@ -21,12 +21,16 @@ use crate::recommend::{MAX_LIMIT, RecommendRequest};
 const PAGE: usize = 500;
 
 impl Engine {
-    /// What these events teach, none of which is applied yet; `None` for each that teaches nothing: its user rejected the
-    /// title, or knows it already, or no ranker serves.
-    pub(crate) async fn lessons_of(&self, events: &[Event]) -> Vec<Option<Lesson>> {
+    /// What these events, none of which is applied yet, teach `serving`; `None` for each that teaches nothing: its user
+    /// rejected the title, or knows it already.
+    pub(crate) async fn lessons_of(
+        &self,
+        serving: &Serving,
+        events: &[Event],
+    ) -> Vec<Option<Lesson>> {
         let mut lessons = Vec::with_capacity(events.len());
         for event in events {
-            match self.lesson_of(event).await {
+            match self.lesson_of(serving, event).await {
                 Ok(lesson) => lessons.push(lesson),
                 Err(error) => {
                     tracing::warn!(%error, "nothing could be learned from an event");
@@ -37,8 +41,7 @@ impl Engine {
         lessons
     }
 
-    async fn lesson_of(&self, event: &Event) -> Result<Option<Lesson>> {
-        let Some(serving) = self.ranking.load_full() else { return Ok(None) };
+    async fn lesson_of(&self, serving: &Serving, event: &Event) -> Result<Option<Lesson>> {
         let weight = self.options.events.weight(event);
         let Some(row) = self.catalogue.row(&event.content_id).filter(|_| weight > 0.0) else {
             return Ok(None);
@@ -57,32 +60,23 @@ impl Engine {
             if !question.allowed.contains(row) {
                 return None;
             }
-            let sources = self.options.fusion.asked();
-            let sources = sources.into_iter().map(|source| question.ask(source));
-            let fusion = &self.options.fusion;
-            let ensemble = Ensemble::new(sources, question.allowed, fusion, 1);
+            let ensemble = Ensemble::for_ranker(question, &self.options.fusion, 1);
             let mut rng = ChaCha8Rng::from_seed(Sha256::digest(event.event_id.as_str()).into());
-            let (rows, offsets) = sample(&ensemble, question.allowed, row, &mut rng);
-            let (layout, titles) = (&serving.ranker.layout, question.taste.engaged.len());
+            let offer = Offer {
+                layout: &serving.ranker.layout,
+                ensemble: &ensemble,
+                view: question.view,
+                allowed: question.allowed,
+            };
+            let choice = offer.choice(row, question.taste.engaged.len(), &mut rng);
             Some(Choice {
-                features: features(layout, &ensemble, question.view, titles, &rows),
-                offsets,
-                chosen: 0,
                 weight: weight_of(event, weight),
                 moment: moment(&question.taste.liked, event.timestamp, question.timezone),
-                titles,
+                ..choice
             })
         });
-        let Some(choice) = choice else { return Ok(None) };
-        let based = on_base(&choice, &serving.ranker);
-        Ok(serving.lesson(based.list(), &choice.moment))
-    }
-
-    /// Keeps what was learned from events that are applied; they count once they are in the store ([`Engine::follow_lessons`]).
-    pub(crate) fn keep_lessons(&self, lessons: impl Iterator<Item = Lesson>) {
-        let Some(serving) = self.ranking.load_full() else { return };
-        let mut waiting = serving.waiting();
-        waiting.extend(lessons.map(|lesson| stored::lesson_to_bytes(&lesson)));
+        let based = choice.as_ref().map(|choice| Based::new(choice, &serving.ranker));
+        Ok(based.and_then(|based| serving.lesson(&based)))
     }
 
     /// Writes the lessons that wait, and takes in those that everybody has written: all processes learn the same in the same
@@ -118,10 +112,8 @@ impl Engine {
         if learned.through <= serving.through() {
             return Ok(());
         }
-        let (shape, options) = {
-            let layer = serving.layer();
-            (layer.shape(), layer.options())
-        };
+        let trained = &serving.ranker.layer;
+        let (shape, options) = (trained.shape(), trained.options());
         match stored::state_of_bytes(&learned.state, shape, options) {
             Ok(state) => serving.replace(state, learned.through),
             Err(detail) => tracing::error!(detail, "what the shared layer learned is unusable"),

@@ -8,6 +8,9 @@ use crate::history::Liked;
 /// Numbers that describe a moment.
 pub(crate) const MOMENT: usize = 5;
 
+/// A moment of which nothing is known.
+pub(crate) const UNKNOWN: [f32; MOMENT] = [1.0, 0.0, 0.0, 0.0, 0.0];
+
 /// A pause of so many seconds ends a session.
 const SESSION_PAUSE: f64 = 1800.0;
 

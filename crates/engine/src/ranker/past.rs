@@ -43,12 +43,13 @@ impl Engine {
         let rules = &self.options.events;
         let (begins, through) = self.latest_part(most, share).await?;
         let before = Dataset::read_before(&*self.store, rules, Some(begins)).await?;
-        let mut latest = self.events_between(begins, None).await?;
+        let mut latest = self.events_between(begins, None, most).await?;
         for (logged, at) in latest.iter_mut().zip(REPLAYED..) {
             logged.cursor = Cursor(at);
         }
         let seconds = (-self.options.trending.window_days * 86_400.0) as i64;
-        let window = self.events_between(begins.plus_seconds(seconds), Some(begins)).await?;
+        let (since, pairs) = (begins.plus_seconds(seconds), self.options.trending.max_pairs);
+        let window = self.events_between(since, Some(begins), pairs).await?;
         let histories = self.histories_before(&latest, begins).await?;
         Ok(Past { before, histories, window, latest, through })
     }
@@ -78,12 +79,14 @@ impl Engine {
         Ok((begins.0, at))
     }
 
-    /// The events from `since` to before `end`, in the order of time.
+    /// The events from `since` to before `end`, at most the latest `most`, in the order of time.
     async fn events_between(
         &self,
         since: Timestamp,
         end: Option<Timestamp>,
+        most: usize,
     ) -> Result<Vec<LoggedEvent>> {
+        let place = |logged: &LoggedEvent| (logged.event.timestamp, logged.cursor);
         let (mut at, mut found) = (Cursor::default(), Vec::new());
         loop {
             let events = self.store.since(since, at, PAGE).await?;
@@ -91,8 +94,15 @@ impl Engine {
             at = last.cursor;
             let early = |l: &LoggedEvent| end.is_none_or(|end| l.event.timestamp < end);
             found.extend(events.into_iter().filter(early));
+            // However many happened at one time, no more of them are held than are wanted and a page.
+            if found.len() > most {
+                found.select_nth_unstable_by_key(most.saturating_sub(1), |logged| {
+                    Reverse(place(logged))
+                });
+                found.truncate(most);
+            }
         }
-        found.sort_by_key(|logged| (logged.event.timestamp, logged.cursor));
+        found.sort_unstable_by_key(place);
         Ok(found)
     }
 

@@ -1,7 +1,6 @@
 //! The candidates of one request in order, and what put each of them where it is.
 
 use sona_domain::{Adjustment, Factor, RequestContext, Source, SourceScore};
-use sona_numeric::rows::RowSet;
 use sona_numeric::select;
 
 use super::features::About;
@@ -92,9 +91,18 @@ impl<'r> Ranking<'r> {
 
     /// The best candidates with their scores, 0..=1 from the worst to the best; equal ones in the order of the sources.
     pub(crate) fn list(&self, limit: usize) -> Vec<(u32, f32)> {
-        let scores = self.logits.iter().map(|logit| ((logit - self.lowest) / self.span) as f32);
-        let best = select::top_k_of((0..).zip(scores), limit, f32::NEG_INFINITY);
-        best.into_iter().map(|(place, score)| (self.rows[place as usize], score)).collect()
+        self.best(limit).map(|place| (self.rows[place], self.score(place))).collect()
+    }
+
+    /// The places of the best candidates, best first.
+    fn best(&self, limit: usize) -> impl Iterator<Item = usize> {
+        let scores = (0..self.rows.len()).map(|place| (place as u32, self.score(place)));
+        let best = select::top_k_of(scores, limit, f32::NEG_INFINITY);
+        best.into_iter().map(|(place, _)| place as usize)
+    }
+
+    fn score(&self, place: usize) -> f32 {
+        ((self.logits[place] - self.lowest) / self.span) as f32
     }
 
     /// An item of the list with all that puts it there.
@@ -149,22 +157,16 @@ impl<'r> Ranking<'r> {
         (parts, base)
     }
 
-    /// How much of the order of the `best` a source decides: its share in how far candidates lie from the average one.
-    /// What trees say of it is left out.
-    pub(crate) fn share(&self, source: Source, best: &[(u32, f32)]) -> f32 {
-        let mut listed = RowSet::new(self.rows.iter().max().map_or(0, |row| *row as usize + 1));
-        for (row, _) in best {
-            listed.insert(*row);
+    /// How much of the order of its first `limit` items each source decides: its share in how far they lie from the average
+    /// candidate. What trees say of it is left out.
+    pub(crate) fn shares(&self, limit: usize) -> [f32; Source::ALL.len()] {
+        let mut far = [0.0; PARTS];
+        for place in self.best(limit) {
+            let apart = self.parts[place].iter().zip(&self.mean).map(|(part, mean)| part - mean);
+            far.iter_mut().zip(apart).for_each(|(sum, apart)| *sum += apart.abs());
         }
-        let (mut own, mut all) = (0.0, 0.0);
-        for (_, parts) in self.rows.iter().zip(&self.parts).filter(|(r, _)| listed.contains(**r)) {
-            for (at, (part, mean)) in parts.iter().zip(&self.mean).enumerate() {
-                let far = (part - mean).abs();
-                all += far;
-                own += if at == source as usize { far } else { 0.0 };
-            }
-        }
-        if all > 0.0 { (own / all) as f32 } else { 0.0 }
+        let all = far.iter().sum::<f64>().max(f64::MIN_POSITIVE);
+        std::array::from_fn(|source| (far[source] / all) as f32)
     }
 }
 

@@ -10,7 +10,7 @@ use sona_numeric::rows::RowSet;
 use sona_numeric::sequence;
 
 use super::features::{Layout, depth};
-use super::moment::{MOMENT, moment};
+use super::moment::{MOMENT, UNKNOWN, moment};
 use super::past::Past;
 use crate::Engine;
 use crate::candidates::Question;
@@ -58,8 +58,12 @@ impl Choice {
     }
 
     pub(crate) fn list(&self) -> List<'_> {
-        let Self { features, offsets, chosen, weight, .. } = self;
-        List { features, offsets, chosen: *chosen, weight: *weight }
+        self.list_with(&self.offsets)
+    }
+
+    /// The same with other offsets.
+    pub(crate) fn list_with<'c>(&'c self, offsets: &'c [f32]) -> List<'c> {
+        List { features: &self.features, offsets, chosen: self.chosen, weight: self.weight }
     }
 }
 
@@ -171,17 +175,13 @@ impl<'e> Replay<'e> {
         let taste = Taste::of(self.snapshot, &before.engaged, before.liked.clone());
         let mut rng = ChaCha8Rng::seed_from_u64(before.seed);
         let choice = self.ask(&taste, &allowed, before.at, |ensemble| {
-            let (rows, offsets) = sample(ensemble, &allowed, before.row, &mut rng);
-            Choice {
-                features: features(self.layout, ensemble, self.view, taste.engaged.len(), &rows),
-                offsets,
-                chosen: 0,
-                weight: before.weight,
-                moment: moment(&taste.liked, before.at, &self.engine.options.context.timezone),
-                titles: taste.engaged.len(),
-            }
+            let (layout, view) = (self.layout, self.view);
+            let offer = Offer { layout, ensemble, view, allowed: &allowed };
+            offer.choice(before.row, taste.engaged.len(), &mut rng)
         });
-        Some(choice)
+        let zone = &self.engine.options.context.timezone;
+        let moment = moment(&taste.liked, before.at, zone);
+        Some(Choice { weight: before.weight, moment, ..choice })
     }
 
     fn ask<R>(
@@ -219,10 +219,7 @@ impl<'e> Replay<'e> {
             narrowed: true,
             limit: options.fusion.candidates_per_source,
         };
-        let asked = options.fusion.asked();
-        let sources = asked.into_iter().map(|source| question.ask(source));
-        let ensemble = Ensemble::new(sources, allowed, &options.fusion, 1);
-        answer(&ensemble)
+        answer(&Ensemble::for_ranker(&question, &options.fusion, 1))
     }
 }
 
@@ -244,9 +241,26 @@ impl Before {
     }
 }
 
+/// What could have been shown.
+pub(crate) struct Offer<'o> {
+    pub(crate) layout: &'o Layout,
+    pub(crate) ensemble: &'o Ensemble<'o>,
+    pub(crate) view: &'o View,
+    pub(crate) allowed: &'o RowSet,
+}
+
+impl Offer<'_> {
+    /// The choice of `chosen` by a user with so many titles, as one whose moment is not known.
+    pub(crate) fn choice(&self, chosen: u32, titles: usize, rng: &mut ChaCha8Rng) -> Choice {
+        let (rows, offsets) = sample(self.ensemble, self.allowed, chosen, rng);
+        let features = features(self.layout, self.ensemble, self.view, titles, &rows);
+        Choice { features, offsets, chosen: 0, weight: 1.0, moment: UNKNOWN, titles }
+    }
+}
+
 /// The chosen title first, then the [`TOP`] best by the configured weights, up to [`HARD`] other candidates of the sources and
 /// up to [`EASY`] other titles, drawn without replacement, with the logarithm of how many titles each stands for.
-pub(crate) fn sample(
+fn sample(
     ensemble: &Ensemble<'_>,
     allowed: &RowSet,
     chosen: u32,

@@ -2,9 +2,10 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
-use sona_numeric::online;
+use sona_numeric::listwise::Scratch;
+use sona_numeric::online::{self, Lesson};
 
-use super::fit::SOLVED_EVERY;
+use super::fit::{Based, SOLVED_EVERY};
 use super::{Ranker, stored};
 
 /// What the lessons came to is written after so many.
@@ -42,18 +43,14 @@ impl Serving {
         self.ranker.weights.iter().zip(learned).map(|(weight, more)| weight + more).collect()
     }
 
-    /// What the layer has learned.
-    pub(crate) fn layer(&self) -> online::State {
-        self.read().state.clone()
+    /// What a choice teaches.
+    pub(super) fn lesson(&self, based: &Based<'_>) -> Option<Lesson> {
+        self.read().state.lesson(based.list(), &based.choice.moment, &mut Scratch::default())
     }
 
-    /// What a choice teaches, its offsets holding what the ranker says.
-    pub(crate) fn lesson(
-        &self,
-        list: sona_numeric::listwise::List<'_>,
-        moment: &[f32],
-    ) -> Option<online::Lesson> {
-        self.read().state.lesson(list, moment, &mut sona_numeric::listwise::Scratch::default())
+    /// Keeps what events taught that are applied now; it counts once it is in the store.
+    pub(crate) fn keep(&self, lessons: &[Lesson]) {
+        self.waiting().extend(lessons.iter().map(stored::lesson_to_bytes));
     }
 
     /// The last lesson that is taken in.

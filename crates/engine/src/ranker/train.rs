@@ -53,22 +53,11 @@ impl Engine {
 
     pub(crate) async fn train_ranker(self: &Arc<Self>, run: &Run) -> Result<()> {
         (run.report)(Progress::Reading);
-        let options = &self.options.ranker;
-        let past = self.read_past(options.events, options.share).await?;
         run.owned(self.store.start_job(&run.job.job_id, &run.worker).await?)?;
-        let through = past.through;
-        let (layout, choices) = match self.replay_past(run, past).await {
-            // All of the log is its latest part.
-            Err(Error::NothingToTrain(_)) => (Layout::default(), Vec::new()),
-            replayed => replayed?,
-        };
-        (run.report)(Progress::Judging);
-        let (found, least) = (choices.len(), options.least_choices);
-        let outcome = match self.fit_ranker(layout, choices).await? {
-            Some(found) => self.judge_ranker(run, found, through).await?,
-            None => JobOutcome::Rejected {
-                reason: format!("the latest events hold {found} choices; a ranker needs {least}"),
-            },
+        let outcome = match self.learn_from_past(run).await {
+            // A young log is no failure: lists are ordered by weights until there is more of it.
+            Err(Error::NothingToTrain(reason)) => JobOutcome::Rejected { reason },
+            outcome => outcome?,
         };
         let now = self.clock.now();
         run.owned(self.store.complete_job(&run.job.job_id, &run.worker, &outcome, now).await?)?;
@@ -78,6 +67,21 @@ impl Engine {
             self.store.delete_lessons_before(version).await?;
         }
         self.drop_old_versions(RANKER_NAME).await
+    }
+
+    /// Fits a ranker on what was chosen in the latest part of the log, and makes it the current one if it is good.
+    async fn learn_from_past(self: &Arc<Self>, run: &Run) -> Result<JobOutcome> {
+        let options = &self.options.ranker;
+        let past = self.read_past(options.events, options.share).await?;
+        let through = past.through;
+        let (layout, choices) = self.replay_past(run, past).await?;
+        (run.report)(Progress::Judging);
+        let (found, least) = (choices.len(), options.least_choices);
+        let fitted = self.fit_ranker(layout, choices).await?.ok_or_else(|| {
+            let few = format!("the latest events hold {found} choices; a ranker needs {least}");
+            Error::NothingToTrain(few)
+        })?;
+        self.judge_ranker(run, fitted, through).await
     }
 
     /// Serves the ranker unless it foresees worse than the one that serves.
@@ -169,14 +173,8 @@ impl Engine {
         let unusable = |detail| Error::Artifact { key: key.clone(), detail };
         let bytes = artifact::encode(ranker).map_err(unusable)?;
         let model = self.register_file(run, (RANKER_NAME, key), bytes, metadata).await?;
-        loop {
-            let (expected, now) = (self.store.current_model(RANKER_NAME).await?, self.clock.now());
-            let expected = expected.map(|model| model.version);
-            if self.store.set_current_model(RANKER_NAME, expected, model.version, now).await? {
-                return Ok(JobOutcome::Registered { version: model.version });
-            }
-            self.still_kept(run, RANKER_NAME, model.version).await?;
-        }
+        self.point_to(run, &model).await?;
+        Ok(JobOutcome::Registered { version: model.version })
     }
 
     /// Starts loading the ranker the pointer names, if it is another one than serves.
@@ -218,8 +216,10 @@ impl Engine {
         let serving = Serving::new(model.version, ranker);
         self.recall(&serving).await?;
         self.ranking.store(Some(Arc::new(serving)));
-        self.follow_lessons().await?;
         tracing::info!(version = model.version, "serving ranker");
+        if let Err(error) = self.follow_lessons().await {
+            tracing::warn!(%error, "lessons could not be read; trying again");
+        }
         Ok(())
     }
 }

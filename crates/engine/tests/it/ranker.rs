@@ -118,6 +118,14 @@ async fn too_few_choices_are_no_ranker() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn events_of_one_moment_are_no_past() {
+    let world = World::two_families(Backend::Sqlite, 6, 8).await;
+    world.train().await;
+    let job = train_ranker(&world).await;
+    assert!(matches!(job.outcome, Some(JobOutcome::Rejected { .. })), "{job:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_broken_file_leaves_lists_to_the_weights() {
     let mut world = World::with(Backend::Sqlite, options()).await;
     fill(&world).await;
@@ -176,4 +184,13 @@ async fn what_was_learned_outlives_a_restart(backend: Backend) {
     assert_ne!(scores(&before), scores(&after), "nothing was learned");
     world.restart().await;
     agree(&world.list("watcher", 10).await, &after);
+    // What was taught just before the end is written as well.
+    let store = sona_store::open(&world.database.url).await.expect("a database");
+    let lessons = async || store.lessons_after(1, 0, 1000).await.expect("read").len();
+    let before = lessons().await;
+    for user in 0..USERS {
+        world.track(vec![step_of(user, 10)]).await;
+    }
+    world.restart().await;
+    assert_eq!(lessons().await, before + USERS);
 }
