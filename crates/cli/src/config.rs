@@ -65,6 +65,8 @@ pub(crate) struct Config {
     pub(crate) training: options::Training,
     /// What is held in memory.
     pub(crate) live: options::Live,
+    /// What was shown.
+    pub(crate) exposures: options::Exposures,
     /// Logging.
     pub(crate) log: Log,
 }
@@ -217,6 +219,7 @@ impl Config {
             encoder: self.encoder.clone(),
             training: self.training.clone(),
             live: self.live.clone(),
+            exposures: self.exposures.clone(),
         })
     }
 

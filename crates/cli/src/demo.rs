@@ -138,6 +138,7 @@ impl Rating {
             is_rewatch: false,
             dismissed: false,
             context: None,
+            recommendation_id: None,
             timestamp: Timestamp::from_seconds(self.timestamp + shift),
         })
     }

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use crate::context::RequestContext;
 use crate::engagement::EventRules;
-use crate::id::{ContentId, EventId, UserId};
+use crate::id::{ContentId, EventId, RecommendationId, UserId};
 use crate::time::Timestamp;
 use crate::violation::{Object, Violations, nearest};
 
@@ -75,6 +75,8 @@ pub struct Event {
     pub dismissed: bool,
     /// Circumstances, as sent. What [`RequestContext::of_event`] reads teaches which titles fit them.
     pub context: Option<Map<String, Value>>,
+    /// The list it was done with, as quoted; nobody looks whether there is such a list, it may have expired.
+    pub recommendation_id: Option<RecommendationId>,
     /// When it happened.
     pub timestamp: Timestamp,
 }
@@ -109,6 +111,8 @@ pub struct EventDraft {
     pub dismissed: bool,
     /// As [`Event::context`].
     pub context: Option<Map<String, Value>>,
+    /// As [`Event::recommendation_id`].
+    pub recommendation_id: Option<RecommendationId>,
     /// As [`Event::timestamp`]; the time of arrival if missing.
     pub timestamp: Option<Timestamp>,
 }
@@ -159,6 +163,7 @@ impl EventDraft {
             is_rewatch: self.is_rewatch,
             dismissed: self.dismissed,
             context: self.context,
+            recommendation_id: self.recommendation_id,
             timestamp: self.timestamp.unwrap_or(now),
         }
     }
@@ -179,6 +184,7 @@ fn read_rest(
     let is_rewatch = object.flag("is_rewatch");
     let dismissed = object.flag("dismissed");
     let context = read_context(object);
+    let recommendation_id = object.parsed("recommendation_id", RecommendationId::new);
     let timestamp = object.timestamp("timestamp");
     if timestamp.is_some_and(|at| at > now.plus_seconds(MAX_FUTURE_SECONDS)) {
         object.problem(
@@ -199,6 +205,7 @@ fn read_rest(
         is_rewatch,
         dismissed,
         context,
+        recommendation_id,
         timestamp,
     })
 }
@@ -260,6 +267,16 @@ mod tests {
     fn a_minimal_event() {
         let draft = read(&json!({"user_id": "u", "content_id": "c", "event_type": "like"}));
         assert_eq!(draft.expect("valid").timestamp, None);
+    }
+
+    #[test]
+    fn a_list_is_quoted_like_any_id() {
+        let quoting = |id: Value| json!({"user_id": "u", "content_id": "c", "event_type": "like", "recommendation_id": id});
+        let draft = read(&quoting(json!("r-1"))).expect("valid");
+        assert_eq!(draft.recommendation_id, RecommendationId::new("r-1").ok());
+        assert_eq!(read(&quoting(Value::Null)).expect("valid").recommendation_id, None);
+        assert_eq!(pointers(&quoting(json!(""))), ["/recommendation_id"]);
+        assert_eq!(pointers(&quoting(json!(7))), ["/recommendation_id"]);
     }
 
     #[test]

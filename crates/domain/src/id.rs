@@ -119,7 +119,12 @@ id!(
     EventId
 );
 
-/// Whoever names new things (events without an id, jobs) asks an id source; tests bring their own.
+id!(
+    /// Names a list that was answered; what is done with a title of the list may quote it.
+    RecommendationId
+);
+
+/// Whoever names new things (lists, events without an id, jobs) asks an id source; tests bring their own.
 pub trait IdSource: Send + Sync + 'static {
     /// A name nobody has used: 1 to 100 bytes without control characters.
     fn fresh(&self) -> String;

@@ -15,6 +15,9 @@
 //! | [`erasure`] | what was removed with a user |
 //! | [`profile`] | what is known of a user |
 //! | [`recommendation`] | a list, its scores, its sources and its reasons |
+//! | [`exposure`] | what was shown |
+//! | [`explain`] | how a list came about |
+//! | [`score`] | what given titles score for a user |
 //! | [`job`] | training jobs and their state machine |
 //! | [`model`] | registered model versions |
 //! | [`identity`] | who is asking, and what they may do |
@@ -28,12 +31,15 @@ pub mod embedding;
 pub mod engagement;
 pub mod erasure;
 pub mod event;
+pub mod explain;
+pub mod exposure;
 pub mod id;
 pub mod identity;
 pub mod job;
 pub mod model;
 pub mod profile;
 pub mod recommendation;
+pub mod score;
 pub mod time;
 pub mod violation;
 
@@ -46,7 +52,9 @@ pub use embedding::{Embedding, EmbeddingModel, Entity, EntityType};
 pub use engagement::{Effect, EventRule, EventRules};
 pub use erasure::{Erased, Erasure, FileTraces};
 pub use event::{Cursor, Event, EventDraft, EventType, LoggedEvent};
-pub use id::{ContentId, EventId, IdError, IdSource, UserId};
+pub use explain::{Drops, Explain, SourceTrace, Stages};
+pub use exposure::{ExposedItem, Exposure};
+pub use id::{ContentId, EventId, IdError, IdSource, RecommendationId, UserId};
 pub use identity::{Access, Principal, Scope, Scopes};
 pub use job::{JobId, JobOutcome, JobState, MetricPoint, TrainingJob};
 pub use model::ModelVersion;
@@ -55,5 +63,6 @@ pub use recommendation::{
     Adjustment, Factor, Recommendation, RecommendationType, Recommendations, SimilarTitle, Source,
     SourceScore, SourceStatus,
 };
+pub use score::{KeptOut, NotScored, ScoredTitle, Scores, Unscored};
 pub use time::{Clock, Timestamp};
 pub use violation::{Violation, Violations};

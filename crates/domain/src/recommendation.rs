@@ -4,7 +4,8 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{ContentId, UserId};
+use crate::explain::Explain;
+use crate::id::{ContentId, RecommendationId, UserId};
 use crate::time::Timestamp;
 
 /// Where a candidate comes from. The order is the order in which sources are listed.
@@ -259,6 +260,8 @@ pub struct SourceStatus {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Recommendations {
+    /// The list's name: events may quote it, and for a while it leads to what was shown.
+    pub recommendation_id: RecommendationId,
     /// For whom.
     pub user_id: UserId,
     /// Best first.
@@ -276,4 +279,7 @@ pub struct Recommendations {
     pub model_version: Option<i64>,
     /// When the answer was made.
     pub generated_at: Timestamp,
+    /// How it came about; only where that is asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub explain: Option<Explain>,
 }

@@ -18,6 +18,7 @@ use sona_numeric::rows::RowSet;
 use sona_numeric::walk::Walk;
 
 use crate::catalogue::View;
+use crate::explain::Trace;
 use crate::live::counts::Counts;
 use crate::live::shortlist::{Kept, Shortlist};
 use crate::live::users::Taste;
@@ -65,11 +66,20 @@ pub(crate) struct Question<'q> {
     pub(crate) narrowed: bool,
     /// How many candidates each source may bring.
     pub(crate) limit: usize,
+    /// Where it is measured how long they take, if it is.
+    pub(crate) trace: Option<&'q Trace>,
 }
 
 impl<'q> Question<'q> {
     /// What one source says.
     pub(crate) fn ask(&self, source: Source) -> Box<dyn Candidates + 'q> {
+        match self.trace {
+            Some(trace) => trace.ask(source, || self.ask_unmeasured(source)),
+            None => self.ask_unmeasured(source),
+        }
+    }
+
+    fn ask_unmeasured(&self, source: Source) -> Box<dyn Candidates + 'q> {
         let Self { snapshot, counts, taste, allowed, limit, .. } = *self;
         match source {
             Source::Collaborative => Box::new(Collaborative::new(self)),

@@ -96,6 +96,7 @@ impl Rows {
                 events: counts.events,
                 profiles: counts.profiles,
                 embeddings: counts.embeddings,
+                exposures: counts.exposures,
                 ..Erased::default()
             },
             files: FileTraces::Remain,

@@ -90,6 +90,11 @@ impl<'s> Ensemble<'s> {
         best.into_iter().map(|(place, score)| (rows[place as usize], score)).collect()
     }
 
+    /// What any row scores by the weights, on the scale of the list.
+    pub(crate) fn total(&self, row: u32) -> f32 {
+        self.members.iter().map(|member| member.weight * member.score(row)).sum()
+    }
+
     /// An item of the list with what the sources say of it.
     pub(crate) fn explain(&self, (row, score): (u32, f32)) -> Fused {
         let mut sources = Vec::with_capacity(self.members.len());

@@ -170,6 +170,11 @@ impl History {
         self.titles.get(row).is_some_and(|title| title.engaged != Engaged::Never)
     }
 
+    /// Whether the title was seen.
+    pub(crate) fn is_seen(&self, row: u32) -> bool {
+        self.titles.get(row).is_some_and(|title| title.seen)
+    }
+
     /// How many titles were seen.
     pub(crate) fn seen_count(&self) -> usize {
         self.titles.iter().filter(|title| title.seen).count()
@@ -258,6 +263,7 @@ mod tests {
             is_rewatch: false,
             dismissed: false,
             context: None,
+            recommendation_id: None,
             timestamp: Timestamp::from_seconds(at),
         }
     }

@@ -11,6 +11,7 @@
 //! encode ─▶ encoder (configured, or learned from the catalogue by a training of its own)
 //! track ─▶ log (commit, apply) ─▶ live/{users,counts,trending}
 //! import, export ─▶ store (no live state: whoever serves follows the log)
+//! recommend ─▶ exposures (what was shown, written behind)
 //! ```
 
 pub mod artifact;
@@ -32,6 +33,8 @@ mod content;
 mod dataset;
 mod diversify;
 mod erase;
+mod explain;
+mod exposures;
 mod fuse;
 mod gate;
 mod history;
@@ -45,6 +48,7 @@ mod profiles;
 mod ranker;
 mod reasons;
 mod registry;
+mod score;
 mod similar;
 mod snapshot;
 mod start;
@@ -66,15 +70,18 @@ pub use content::WriteContent;
 pub use encoder::{ENCODER_NAME, Encoded, EncoderInfo, EncoderKind};
 pub use erase::erase_stored;
 pub use error::{Error, Result};
+pub use exposures::ExposureCounts;
 pub use ingest::TrackOutcome;
 pub use options::Options;
 pub use ranker::RANKER_NAME;
 pub use recommend::{RecommendRequest, RequestContext};
+pub use score::{MAX_SCORED, ScoreRequest};
 pub use start::MODEL_NAME;
 pub use vectors::EMBEDDINGS_NAME;
 
 use catalogue::Catalogue;
 use encoder::Encoders;
+use exposures::Exposures;
 use keys::KeyRing;
 use live::attributes::Attributes;
 use live::counts::Counts;
@@ -94,7 +101,7 @@ pub struct Parts {
     pub vectors: Option<Arc<dyn VectorIndex>>,
     /// The time.
     pub clock: Arc<dyn Clock>,
-    /// Names for events sent without one, and for jobs.
+    /// Names for lists, for events sent without one, and for jobs.
     pub ids: Arc<dyn IdSource>,
     /// The numbers.
     pub options: Options,
@@ -121,6 +128,7 @@ pub struct Engine {
     vectors: RwLock<Vectors>,
     follower: Arc<Follower>,
     elsewhere: Option<Arc<Elsewhere>>,
+    exposures: Arc<Exposures>,
     condition: Mutex<Condition>,
 }
 
@@ -170,6 +178,8 @@ pub struct Stats {
     pub vector_index_error: Option<String>,
     /// Searches there so far, by what became of them; empty if it is memory.
     pub vector_searches: Vec<(&'static str, u64)>,
+    /// What became of the lists this process has shown.
+    pub exposures: ExposureCounts,
 }
 
 impl Engine {
@@ -208,6 +218,7 @@ impl Engine {
             vectors: RwLock::default(),
             follower: Arc::default(),
             elsewhere,
+            exposures: Arc::default(),
             condition: Mutex::default(),
         });
         engine.load().await?;
@@ -222,10 +233,11 @@ impl Engine {
         if let Some(elsewhere) = &engine.elsewhere {
             tokio::spawn(vectors::copy(Arc::downgrade(&engine), elsewhere.clone(), period));
         }
+        tokio::spawn(exposures::write_behind(Arc::downgrade(&engine), engine.exposures.clone()));
         Ok(engine)
     }
 
-    /// Finishes what waits, writes the profiles behind, and closes the database.
+    /// Finishes what waits, writes profiles and what was shown behind, and closes the database.
     pub async fn close(&self) {
         self.follower.stop();
         self.elsewhere.iter().for_each(|elsewhere| elsewhere.wake());
@@ -233,6 +245,7 @@ impl Engine {
         if self.requests.send(Request::Stop { reply }).await.is_ok() {
             let _ = done.await;
         }
+        self.close_exposures().await;
         self.store.close().await;
     }
 
@@ -267,6 +280,7 @@ impl Engine {
             vector_index: elsewhere.map_or_else(|| EMBEDDED.to_owned(), Elsewhere::describe),
             vector_index_error: elsewhere.and_then(Elsewhere::error),
             vector_searches: elsewhere.map(Elsewhere::searches).unwrap_or_default(),
+            exposures: self.exposures.counts(),
         }
     }
 

@@ -2,6 +2,7 @@
 //! these, so a default is written once.
 
 mod diversity;
+mod exposures;
 mod fusion;
 mod ranker;
 mod vectors;
@@ -11,6 +12,7 @@ use sona_domain::{EventRules, Zone};
 use sona_numeric::{Interactions, als, attribute, embedding, item_item, sequence, walk};
 
 pub use diversity::{Capped, Diversity};
+pub use exposures::Exposures;
 pub use fusion::Fusion;
 pub use ranker::Ranker;
 pub use vectors::Vectors;
@@ -52,6 +54,8 @@ pub struct Options {
     pub training: Training,
     /// What is held in memory.
     pub live: Live,
+    /// What was shown.
+    pub exposures: Exposures,
 }
 
 /// A section of the configuration that is a numeric crate's options, field by field, with their defaults.

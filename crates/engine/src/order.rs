@@ -13,13 +13,21 @@ use crate::ranker::rank::{Known, Ranking, asked_for};
 pub(crate) struct Order<'s> {
     ensemble: Ensemble<'s>,
     ranking: Option<Ranking<'s>>,
+    /// The ranker that ordered them.
+    ranker_version: Option<i64>,
 }
 
 impl Engine {
-    /// Asks the sources and orders what they bring; at least `limit` titles, if there are so many.
-    pub(crate) fn order<'s>(&self, question: &Question<'s>, limit: usize) -> Order<'s> {
+    /// Asks the sources and orders what they bring; at least `limit` titles, if there are so many. Rows that are `given` are
+    /// scored too, whoever brought them.
+    pub(crate) fn order<'s>(
+        &self,
+        question: &Question<'s>,
+        limit: usize,
+        given: &[u32],
+    ) -> Order<'s> {
         match question.serving {
-            Some(serving) => self.by_ranker(question, serving, limit),
+            Some(serving) => self.by_ranker(question, serving, limit, given),
             None => self.by_weights(question, limit),
         }
     }
@@ -27,7 +35,8 @@ impl Engine {
     fn by_weights<'s>(&self, question: &Question<'s>, limit: usize) -> Order<'s> {
         let titles = question.taste.engaged.len();
         let fusion = self.options.fusion.for_user(titles, question.context);
-        Order { ensemble: Ensemble::ask(question, &fusion, limit), ranking: None }
+        let ensemble = Ensemble::ask(question, &fusion, limit);
+        Order { ensemble, ranking: None, ranker_version: None }
     }
 
     fn by_ranker<'s>(
@@ -35,6 +44,7 @@ impl Engine {
         question: &Question<'s>,
         serving: &'s Serving,
         limit: usize,
+        given: &[u32],
     ) -> Order<'s> {
         let (taste, fusion) = (question.taste, &self.options.fusion);
         let ensemble = Ensemble::for_ranker(question, fusion, limit);
@@ -47,8 +57,8 @@ impl Engine {
             weights: &serving.weights(&moment),
             asked: asked_for(question.context, titles),
         };
-        let ranking = Ranking::new(&serving.ranker, &ensemble, question.view, &known);
-        Order { ensemble, ranking: Some(ranking) }
+        let ranking = Ranking::new(&serving.ranker, &ensemble, question.view, &known, given);
+        Order { ensemble, ranking: Some(ranking), ranker_version: Some(serving.version) }
     }
 }
 
@@ -61,7 +71,25 @@ impl Order<'_> {
         }
     }
 
-    /// An item of the list with all that puts it there.
+    /// What a row scores that is in the list or was given.
+    pub(crate) fn score(&self, row: u32) -> Option<f32> {
+        match &self.ranking {
+            Some(ranking) => ranking.score(row),
+            None => Some(self.ensemble.total(row)),
+        }
+    }
+
+    /// How many titles the sources brought.
+    pub(crate) fn candidates(&self) -> usize {
+        self.ensemble.rows().len()
+    }
+
+    /// The ranker that ordered them; `None` if the configured weights did.
+    pub(crate) fn ranker_version(&self) -> Option<i64> {
+        self.ranker_version
+    }
+
+    /// An item of the list, or a given row, with all that puts it there.
     pub(crate) fn explain(&self, item: (u32, f32)) -> Fused {
         match &self.ranking {
             Some(ranking) => ranking.explain(item, &self.ensemble),

@@ -43,7 +43,9 @@ pub(crate) struct Reasons<'a> {
 impl Reasons<'_> {
     /// The sentence, and the rows of the history it rests on.
     pub(crate) fn explain(&self, item: &Fused) -> (String, Vec<u32>) {
-        let strongest = item.sources.first().map(|strongest| strongest.source);
+        // What has nothing to say of the item is no reason, however it is weighed.
+        let speaks = item.sources.iter().find(|part| part.score > 0.0);
+        let strongest = speaks.map(|strongest| strongest.source);
         if strongest == Some(Source::Attributes)
             && let Some((sentence, row)) = self.shares(item.row)
         {
@@ -80,7 +82,10 @@ impl Reasons<'_> {
                 let viewers = self.counts.viewers.of(item.row);
                 format!("Popular: {} so far", count(viewers, "viewer"))
             }
-            None => "Nobody has watched it yet".to_owned(),
+            None => match self.counts.viewers.of(item.row) {
+                0 => "Nobody has watched it yet".to_owned(),
+                viewers => format!("{} so far", count(viewers, "viewer")),
+            },
         };
         (sentence, evidence)
     }
@@ -134,7 +139,8 @@ impl Reasons<'_> {
         if rows.is_empty() && says(Source::Content) {
             rows.extend(content::evidence(self.vectors, &self.taste.liked, item.row, EVIDENCE));
         }
-        rows.retain(|row| self.view.get(*row).is_some());
+        // A title that is scored may be one the user knows: it is no reason for itself.
+        rows.retain(|row| *row != item.row && self.view.get(*row).is_some());
         rows
     }
 

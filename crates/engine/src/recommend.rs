@@ -1,10 +1,11 @@
 //! What should this user see next: gate, candidates, fusion, a second look at the gate, reasons.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use sona_domain::{
-    Adjustment, ContentId, Factor, Recommendation, RecommendationType, Recommendations, Source,
-    Timestamp, UserId,
+    Adjustment, ContentId, Factor, Recommendation, RecommendationId, RecommendationType,
+    Recommendations, Source, Timestamp, UserId,
 };
 use sona_numeric::rows::RowSet;
 use sona_numeric::sequence;
@@ -14,6 +15,7 @@ use crate::candidates::{Question, content};
 use crate::catalogue::View;
 use crate::diversify::{distance, diversify};
 use crate::error::Result;
+use crate::explain::{Passed, Stage, Trace, drops};
 use crate::fuse::Fused;
 use crate::gate;
 use crate::live::users::{Taste, User};
@@ -31,7 +33,7 @@ pub use sona_domain::RequestContext;
 pub const MAX_LIMIT: usize = 100;
 
 /// Candidates kept beyond the limit, for those that become forbidden while the request is worked on.
-const SPARE: usize = 20;
+pub(crate) const SPARE: usize = 20;
 
 /// How long an item that rests on what is trending may be shown from a cache, in seconds.
 const TTL_TRENDING: u32 = 1800;
@@ -71,21 +73,38 @@ impl Engine {
     /// The user's list. An unknown user gets a cold one; it is empty only if nothing unseen is available.
     pub async fn recommend(&self, request: &RecommendRequest) -> Result<Recommendations> {
         let user = self.users.get(&request.user_id, &*self.store, &self.catalogue).await?;
-        let asked = self.stand_on(request, &user, self.clock.now());
+        let asked = self.stand_on(request, &user, (self.clock.now(), None));
         let found = self.find_near(&asked).await;
-        Ok(self.answer(request, &user, (&asked, &found)))
+        Ok(self.answer(request, &user, (&asked, &found), None))
+    }
+
+    /// As [`Engine::recommend`], and says how the list came about.
+    pub async fn recommend_explained(&self, request: &RecommendRequest) -> Result<Recommendations> {
+        let started = Instant::now();
+        let user = self.users.get(&request.user_id, &*self.store, &self.catalogue).await?;
+        let trace = Trace::new(started);
+        let asked = self.stand_on(request, &user, (self.clock.now(), Some(&trace)));
+        let searched = Instant::now();
+        let found = self.find_near(&asked).await;
+        trace.add(Stage::Search, searched.elapsed());
+        Ok(self.answer(request, &user, (&asked, &found), Some(&trace)))
     }
 
     /// What a request stands on, as of now.
-    fn stand_on(&self, request: &RecommendRequest, user: &User, now: Timestamp) -> Asked {
+    fn stand_on(
+        &self,
+        request: &RecommendRequest,
+        user: &User,
+        (now, trace): (Timestamp, Option<&Trace>),
+    ) -> Asked {
         let limit = request.limit.clamp(1, MAX_LIMIT);
         let snapshot = self.snapshot.load_full();
         let view = self.catalogue.view(now);
-        let taste = user.taste(&snapshot);
+        let taste = Trace::time(trace, Stage::Prepare, || user.taste(&snapshot));
         let excluded: Vec<_> =
             request.exclude.iter().filter_map(|id| self.catalogue.row(id)).collect();
         Asked {
-            allowed: gate::allowed(&view, &taste, &excluded),
+            allowed: Trace::time(trace, Stage::Gate, || gate::allowed(&view, &taste, &excluded)),
             serving: self.ranking.load_full(),
             narrowed: !excluded.is_empty(),
             per_source: self.options.fusion.candidates_per_source.max(limit + SPARE),
@@ -111,22 +130,40 @@ impl Engine {
         request: &RecommendRequest,
         user: &User,
         asked: (&Asked, &Found),
+        trace: Option<&Trace>,
     ) -> Recommendations {
         let limit = request.limit.clamp(1, MAX_LIMIT);
-        self.hold_still(request, asked, |question, reasons| {
-            let order = self.order(question, self.options.diversity.pool_of(limit) + SPARE);
-            let (recommendations, intra_list_distance) =
-                self.present(question, &order, reasons, (user, limit));
-            Recommendations {
+        self.hold_still(request, asked, trace, |question, reasons| {
+            let longest = self.options.diversity.pool_of(limit) + SPARE;
+            let order = Trace::time(trace, Stage::Order, || self.order(question, longest, &[]));
+            let presented = self.present(question, &order, reasons, (user, limit));
+            let sources = Trace::time(trace, Stage::Order, || order.statuses(limit));
+            let explain = trace.map(|trace| {
+                let passed = Passed {
+                    candidates: order.candidates(),
+                    became_forbidden: presented.became_forbidden,
+                    shown: presented.items.len(),
+                };
+                trace.finish(&sources, drops(question, user, passed))
+            });
+            let answer = Recommendations {
+                recommendation_id: self.fresh_recommendation_id(),
                 user_id: request.user_id.clone(),
-                recommendations,
-                intra_list_distance,
-                sources: order.statuses(limit),
+                recommendations: presented.items,
+                intra_list_distance: presented.intra_list_distance,
+                sources,
                 interaction_count: user.state().interaction_count,
                 model_version: question.snapshot.version(),
                 generated_at: question.now,
-            }
+                explain,
+            };
+            self.expose(&answer, order.ranker_version());
+            answer
         })
+    }
+
+    fn fresh_recommendation_id(&self) -> RecommendationId {
+        RecommendationId::new(self.ids.fresh()).expect("an id source gives valid ids")
     }
 
     /// What a request would look at, with nothing but what is in memory.
@@ -137,8 +174,8 @@ impl Engine {
         now: Timestamp,
         answer: impl FnOnce(&Question<'_>, &Reasons<'_>) -> R,
     ) -> R {
-        let asked = self.stand_on(request, user, now);
-        self.hold_still(request, (&asked, &Found::default()), answer)
+        let asked = self.stand_on(request, user, (now, None));
+        self.hold_still(request, (&asked, &Found::default()), None, answer)
     }
 
     /// Holds everything still that a request looks at, for as long as `answer` takes.
@@ -146,6 +183,7 @@ impl Engine {
         &self,
         request: &RecommendRequest,
         (asked, found): (&Asked, &Found),
+        trace: Option<&Trace>,
         answer: impl FnOnce(&Question<'_>, &Reasons<'_>) -> R,
     ) -> R {
         let Asked { snapshot, view, taste, allowed, .. } = asked;
@@ -153,7 +191,9 @@ impl Engine {
         let vectors = self.vectors();
         let placed = snapshot.embedding().map(Embedding::placed);
         let graph = snapshot.graph().map(Graph::now);
-        let walk = graph.as_ref().map(|graph| graph.walk(&taste.recent));
+        let walk = Trace::time(trace, Stage::Prepare, || {
+            graph.as_ref().map(|graph| graph.walk(&taste.recent))
+        });
         let alike = self.attributes.alike();
         let counts = self.counts();
         let latest = sequence.source_weights(&taste.recent, &counts.viewers);
@@ -177,6 +217,7 @@ impl Engine {
             allowed,
             narrowed: asked.narrowed,
             limit: asked.per_source,
+            trace,
         };
         let reasons = Reasons {
             view,
@@ -203,20 +244,39 @@ impl Engine {
         order: &Order<'_>,
         reasons: &Reasons<'_>,
         (user, limit): (&User, usize),
-    ) -> (Vec<Recommendation>, Option<f32>) {
-        let options = &self.options.diversity;
-        let mut pool = order.list(options.pool_of(limit) + SPARE);
+    ) -> Presented {
+        let (options, trace) = (&self.options.diversity, question.trace);
+        let mut pool =
+            Trace::time(trace, Stage::Order, || order.list(options.pool_of(limit) + SPARE));
+        let before = pool.len();
         let seen = (reasons.view, Some((user, reasons.taste)));
-        gate::recheck(self, seen, self.clock.now(), &mut pool, |(row, _)| *row);
-        let chosen = diversify(question, &pool, options, limit);
-        let rows: Vec<_> = chosen.iter().map(|chosen| (chosen.row, chosen.relevance)).collect();
-        let mut recommendations = Vec::with_capacity(limit);
-        recommendations.extend(chosen.iter().filter_map(|chosen| {
-            let item = with_penalty(order.explain((chosen.row, chosen.relevance)), chosen.penalty);
-            present(item, reasons.view, reasons)
-        }));
-        (recommendations, distance(question, &rows))
+        Trace::time(trace, Stage::Gate, || {
+            gate::recheck(self, seen, self.clock.now(), &mut pool, |(row, _)| *row);
+        });
+        let became_forbidden = before - pool.len();
+        let (chosen, intra_list_distance) = Trace::time(trace, Stage::Diversify, || {
+            let chosen = diversify(question, &pool, options, limit);
+            let rows: Vec<_> = chosen.iter().map(|item| (item.row, item.relevance)).collect();
+            let distance = distance(question, &rows);
+            (chosen, distance)
+        });
+        let mut items = Vec::with_capacity(limit);
+        Trace::time(trace, Stage::Reasons, || {
+            items.extend(chosen.iter().filter_map(|chosen| {
+                let item = order.explain((chosen.row, chosen.relevance));
+                present(with_penalty(item, chosen.penalty), reasons.view, reasons)
+            }));
+        });
+        Presented { items, intra_list_distance, became_forbidden }
     }
+}
+
+/// A list as it is shown.
+struct Presented {
+    items: Vec<Recommendation>,
+    intra_list_distance: Option<f32>,
+    /// How many became forbidden while the request was worked on.
+    became_forbidden: usize,
 }
 
 fn with_penalty(mut item: Fused, penalty: f32) -> Fused {
@@ -227,7 +287,7 @@ fn with_penalty(mut item: Fused, penalty: f32) -> Fused {
     item
 }
 
-fn present(item: Fused, view: &View, reasons: &Reasons<'_>) -> Option<Recommendation> {
+pub(crate) fn present(item: Fused, view: &View, reasons: &Reasons<'_>) -> Option<Recommendation> {
     let content = view.get(item.row)?;
     let (explanation, evidence) = reasons.explain(&item);
     let strongest = item.sources.first().map(|part| part.source);

@@ -62,7 +62,8 @@ impl Entry {
             | Field::Completion
             | Field::Rewatch
             | Field::Dismissed
-            | Field::Context => {}
+            | Field::Context
+            | Field::Recommendation => {}
         }
         Ok(())
     }

@@ -28,6 +28,8 @@ pub enum Field {
     Dismissed,
     /// Circumstances, a JSON object.
     Context,
+    /// The list it was done with.
+    Recommendation,
     /// The title.
     Title,
     /// The title in its own language.
@@ -95,6 +97,7 @@ const NAMES: &[(Field, &[&str])] = &[
     (Field::Rewatch, &["rewatch", "isrewatch"]),
     (Field::Dismissed, &["dismissed"]),
     (Field::Context, &["context"]),
+    (Field::Recommendation, &["recommendation", "recommendationid"]),
     (Field::Title, &["title", "name", "movietitle"]),
     (Field::OriginalTitle, &["originaltitle"]),
     (Field::ContentType, &["contenttype"]),

@@ -2,7 +2,9 @@
 
 use serde_json::{Map, Value};
 use sona_domain::event::MAX_CONTEXT_BYTES;
-use sona_domain::{ContentId, EventId, EventType, RequestContext, Timestamp, UserId};
+use sona_domain::{
+    ContentId, EventId, EventType, RecommendationId, RequestContext, Timestamp, UserId,
+};
 
 use crate::field::Field;
 use crate::options::TimeUnit;
@@ -21,6 +23,7 @@ pub(crate) struct Interaction {
     is_rewatch: bool,
     dismissed: bool,
     context: Option<Map<String, Value>>,
+    recommendation_id: Option<RecommendationId>,
     timestamp: Option<Timestamp>,
 }
 
@@ -48,6 +51,10 @@ impl Interaction {
             Field::Rewatch => self.is_rewatch = flag(text)?,
             Field::Dismissed => self.dismissed = flag(text)?,
             Field::Context => self.context = Some(context(text)?),
+            Field::Recommendation => {
+                let id = RecommendationId::new(text).map_err(|error| error.to_string())?;
+                self.recommendation_id = Some(id);
+            }
             Field::Title
             | Field::OriginalTitle
             | Field::ContentType
@@ -87,6 +94,7 @@ impl Interaction {
             is_rewatch: self.is_rewatch,
             dismissed: self.dismissed,
             context: self.context,
+            recommendation_id: self.recommendation_id,
             timestamp: self.timestamp,
         })
     }

@@ -1,7 +1,7 @@
 //! What is read: a row, or why it is none.
 
 use serde_json::{Map, Value};
-use sona_domain::{Content, ContentId, EventId, EventType, Timestamp, UserId};
+use sona_domain::{Content, ContentId, EventId, EventType, RecommendationId, Timestamp, UserId};
 
 /// Characters of a bad row that are kept.
 pub const MAX_RAW: usize = 1000;
@@ -38,6 +38,8 @@ pub struct EventRow {
     pub dismissed: bool,
     /// Circumstances.
     pub context: Option<Map<String, Value>>,
+    /// The list it was done with.
+    pub recommendation_id: Option<RecommendationId>,
     /// When. Rows without a time follow each other in the order of the file.
     pub timestamp: Option<Timestamp>,
 }

@@ -113,6 +113,7 @@ impl Sequences {
             is_rewatch: false,
             dismissed: false,
             context: None,
+            recommendation_id: None,
             timestamp: None,
         }))
     }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use flate2::write::GzEncoder;
 use fs_err::File;
 use serde::Serialize;
-use sona_domain::{Content, Event};
+use sona_domain::{Content, Event, RecommendationId};
 
 /// How a file is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,7 +52,7 @@ impl Compression {
 }
 
 const EVENT_HEADER: &str = "event_id,user_id,content_id,event_type,completion_rate,rating,is_rewatch,\
-                            dismissed,context,timestamp\n";
+                            dismissed,context,recommendation_id,timestamp\n";
 
 const CONTENT_HEADER: &str = "content_id,content_type,title,original_title,overview,year,runtime_minutes,\
                               popularity,genres,themes,moods,credits,available_from,available_until,hidden\n";
@@ -163,6 +163,8 @@ struct EventLine<'e> {
     dismissed: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     context: Option<&'e serde_json::Map<String, serde_json::Value>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recommendation_id: Option<&'e str>,
     timestamp: String,
 }
 
@@ -183,6 +185,7 @@ impl<'e> EventLine<'e> {
             is_rewatch: event.is_rewatch,
             dismissed: event.dismissed,
             context: event.context.as_ref(),
+            recommendation_id: event.recommendation_id.as_ref().map(RecommendationId::as_str),
             timestamp: event.timestamp.to_string(),
         }
     }
@@ -206,6 +209,7 @@ fn event_cells(event: &Event) -> io::Result<String> {
         event.is_rewatch.to_string(),
         event.dismissed.to_string(),
         context.unwrap_or_default(),
+        text(event.recommendation_id.as_ref()),
         event.timestamp.to_string(),
     ]))
 }

@@ -28,7 +28,8 @@ struct Json(Vec<u8>);
 
 impl Json {
     fn answer(&mut self, answer: &Recommendations) {
-        self.raw(r#"{"user_id":"#).text(answer.user_id.as_str());
+        self.raw(r#"{"recommendation_id":"#).text(answer.recommendation_id.as_str());
+        self.raw(r#","user_id":"#).text(answer.user_id.as_str());
         self.raw(r#","recommendations":"#).list(&answer.recommendations, Self::item);
         if let Some(distance) = answer.intra_list_distance {
             self.raw(r#","intra_list_distance":"#).value(&distance);
@@ -38,7 +39,11 @@ impl Json {
         if let Some(version) = answer.model_version {
             self.raw(r#","model_version":"#).value(&version);
         }
-        self.raw(r#","generated_at":"#).value(&answer.generated_at).raw("}");
+        self.raw(r#","generated_at":"#).value(&answer.generated_at);
+        if let Some(explain) = &answer.explain {
+            self.raw(r#","explain":"#).value(explain);
+        }
+        self.raw("}");
     }
 
     fn item(&mut self, item: &Recommendation) {
@@ -119,7 +124,10 @@ fn has_to_be_escaped(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use sona_domain::{ContentId, Factor, RecommendationType, Source, Timestamp, UserId};
+    use sona_domain::{
+        ContentId, Drops, Explain, Factor, RecommendationId, RecommendationType, Source,
+        SourceTrace, Stages, Timestamp, UserId,
+    };
 
     use super::*;
 
@@ -185,17 +193,27 @@ mod tests {
         )
     }
 
+    fn explain() -> impl Strategy<Value = Explain> {
+        (source(), any::<u32>(), any::<u64>()).prop_map(|(source, candidates, n)| Explain {
+            stages: Stages { user: n, total: n / 3, ..Stages::default() },
+            sources: vec![SourceTrace { source, candidates, microseconds: n }],
+            dropped: Drops { seen: n, ..Drops::default() },
+        })
+    }
+
     prop_compose! {
         fn answer()(
-            user in id(),
+            (list, user) in (id(), id()),
             recommendations in prop::collection::vec(item(), 0..4),
             intra_list_distance in prop::option::of(number()),
             sources in prop::collection::vec(status(), 0..4),
             interaction_count in any::<u64>(),
             model_version in prop::option::of(any::<i64>()),
             seconds in 0i64..4_000_000_000,
+            explain in prop::option::of(explain()),
         ) -> Recommendations {
             Recommendations {
+                recommendation_id: RecommendationId::new(list).expect("an id"),
                 user_id: UserId::new(user).expect("an id"),
                 recommendations,
                 intra_list_distance,
@@ -203,6 +221,7 @@ mod tests {
                 interaction_count,
                 model_version,
                 generated_at: Timestamp::from_seconds(seconds),
+                explain,
             }
         }
     }

@@ -72,6 +72,8 @@ problems! {
     UnknownContent = "unknown-content", NOT_FOUND, None, "There is no such content";
     /// No event of such a user is known.
     UnknownUser = "unknown-user", NOT_FOUND, None, "There is no such user";
+    /// No such list is logged, or not any more, or not yet.
+    UnknownRecommendation = "unknown-recommendation", NOT_FOUND, None, "There is no such list";
     /// The URL answers other methods; they are in `Allow`.
     MethodNotAllowed = "method-not-allowed", METHOD_NOT_ALLOWED, None, "This URL does not answer this method";
     /// The body did not arrive in time.
@@ -160,6 +162,7 @@ impl Code {
             | Self::Forbidden
             | Self::UnknownContent
             | Self::UnknownUser
+            | Self::UnknownRecommendation
             | Self::ContentExists
             | Self::BodyTooLarge
             | Self::UnsupportedMediaType

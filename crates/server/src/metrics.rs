@@ -160,6 +160,10 @@ impl Metrics {
             for (outcome, searches) in &stats.vector_searches {
                 counter!("sona_vector_searches_total", "outcome" => *outcome).absolute(*searches);
             }
+            let shown = stats.exposures;
+            counter!("sona_exposures_total", "outcome" => "written").absolute(shown.written);
+            counter!("sona_exposures_total", "outcome" => "dropped").absolute(shown.dropped);
+            gauge!("sona_exposures_waiting").set(shown.waiting as f64);
             let errors = [
                 &stats.follow_error,
                 &stats.model_error,
@@ -197,6 +201,11 @@ fn describe() {
         "sona_events_total",
         "Events received: accepted (durable and applied), duplicate, or rejected."
     );
+    describe_counter!(
+        "sona_exposures_total",
+        "Lists that were shown: written, or dropped because the database could not take them."
+    );
+    describe_gauge!("sona_exposures_waiting", "Lists shown that wait to be written.");
     describe_counter!("sona_refusals_total", "Callers turned away (401, 403), by reason.");
     describe_counter!(
         "sona_vector_searches_total",

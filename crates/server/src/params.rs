@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::request::Parts;
-use sona_domain::{ContentId, IdError, UserId, Violations};
+use sona_domain::{ContentId, IdError, RecommendationId, UserId, Violations};
 
 use crate::app::App;
 use crate::error::{ApiError, Result};
@@ -31,6 +31,14 @@ impl IdInPath for UserId {
 
 impl IdInPath for ContentId {
     const PLACE: &str = "{content_id}";
+
+    fn read(text: &str) -> Result<Self, IdError> {
+        Self::new(text)
+    }
+}
+
+impl IdInPath for RecommendationId {
+    const PLACE: &str = "{recommendation_id}";
 
     fn read(text: &str) -> Result<Self, IdError> {
         Self::new(text)
@@ -68,20 +76,34 @@ impl FromRequestParts<Arc<App>> for Params {
 impl Params {
     /// A whole number within `min..=max`.
     pub(crate) fn integer(&mut self, name: &'static str, min: usize, max: usize) -> Option<usize> {
-        self.asked.push(name);
-        let mut values = self.pairs.iter().filter(|(key, _)| key == name).map(|(_, value)| value);
-        let value = values.next()?;
-        let place = format!("?{name}");
-        if values.next().is_some() {
-            self.problems.add(place, "given more than once");
-            return None;
-        }
+        let value = self.one(name)?;
         let number = value.parse().ok().filter(|number| (min..=max).contains(number));
         if number.is_none() {
             let expected = format!("expected a whole number between {min} and {max}");
-            self.problems.add(place, format!("{expected}, found {value:?}"));
+            self.problems.add(format!("?{name}"), format!("{expected}, found {value:?}"));
         }
         number
+    }
+
+    /// Whether the parameter is there; the only thing it may say is `word`.
+    pub(crate) fn says(&mut self, name: &'static str, word: &'static str) -> bool {
+        let Some(value) = self.one(name) else { return false };
+        if value != word {
+            self.problems.add(format!("?{name}"), format!("expected {word:?}, found {value:?}"));
+        }
+        value == word
+    }
+
+    /// The value of a parameter that may be given once.
+    fn one(&mut self, name: &'static str) -> Option<String> {
+        self.asked.push(name);
+        let mut values = self.pairs.iter().filter(|(key, _)| key == name).map(|(_, value)| value);
+        let value = values.next()?.clone();
+        if values.next().is_some() {
+            self.problems.add(format!("?{name}"), "given more than once");
+            return None;
+        }
+        Some(value)
     }
 
     /// Reports the parameters nobody asked for and all problems so far.

@@ -3,6 +3,8 @@
 //! | method | URL | what it does |
 //! |---|---|---|
 //! | POST | `/api/v1/recommendations` | what a user should see next, and why |
+//! | GET | `/api/v1/recommendations/{recommendation_id}/exposure` | what a list showed |
+//! | POST | `/api/v1/personalization/score` | what given titles score for a user |
 //! | GET | `/api/v1/similar/{content_id}` | titles like a title |
 //! | POST | `/api/v1/events/track` | take in what users did |
 //! | GET | `/api/v1/profile/{user_id}` | what is known of a user |
@@ -49,8 +51,8 @@ use crate::identity::{Identity, guard};
 use crate::metrics::Metrics;
 use crate::options::ServerOptions;
 use crate::routes::{
-    content, embeddings, events, health, metrics, openapi as document, profile, recommendations,
-    similar, users,
+    content, embeddings, events, exposures, health, metrics, openapi as document, profile,
+    recommendations, score, similar, users,
 };
 
 /// The application over an open engine; `ids` names requests that come without an id.
@@ -96,6 +98,8 @@ fn routes() -> (OpenApiRouter<Arc<App>>, AccessRules) {
     use Scope::{ContentWrite, EventsWrite, RecommendationsRead, UsersAdmin};
     let routes = Routes::new(Api::openapi())
         .add(OwnOr(RecommendationsRead), routes!(recommendations::recommend))
+        .add(OwnOr(RecommendationsRead), routes!(exposures::read))
+        .add(OwnOr(RecommendationsRead), routes!(score::score))
         .add(OwnOr(RecommendationsRead), routes!(similar::similar))
         .add(OwnOr(EventsWrite), routes!(events::track))
         .add(OwnOr(UsersAdmin), routes!(profile::read))

@@ -3,7 +3,9 @@
 use std::collections::HashSet;
 
 use async_trait::async_trait;
-use sona_domain::{ContentId, Cursor, Event, EventId, EventType, LoggedEvent, Timestamp, UserId};
+use sona_domain::{
+    ContentId, Cursor, Event, EventId, EventType, LoggedEvent, RecommendationId, Timestamp, UserId,
+};
 
 use crate::error::{Error, Result};
 use crate::row::json_text;
@@ -139,7 +141,7 @@ pub(crate) fn context_text(event: &Event) -> Option<String> {
 macro_rules! event_columns {
     () => {
         "cursor, event_id, user_id, content_id, event_type, completion_rate, rating, \
-         is_rewatch, dismissed, context, timestamp"
+         is_rewatch, dismissed, context, recommendation_id, timestamp"
     };
 }
 pub(crate) use event_columns;
@@ -157,12 +159,14 @@ pub(crate) struct EventRow {
     is_rewatch: bool,
     dismissed: bool,
     context: Option<String>,
+    recommendation_id: Option<String>,
     timestamp: i64,
 }
 
 impl EventRow {
     pub(crate) fn read(self) -> Result<LoggedEvent> {
         let context = self.context.map(|text| serde_json::from_str(&text)).transpose();
+        let recommendation_id = self.recommendation_id.map(RecommendationId::new).transpose();
         let event = Event {
             event_id: EventId::new(self.event_id)
                 .map_err(Error::corrupt("viewing_events.event_id"))?,
@@ -176,6 +180,8 @@ impl EventRow {
             is_rewatch: self.is_rewatch,
             dismissed: self.dismissed,
             context: context.map_err(Error::corrupt("viewing_events.context"))?,
+            recommendation_id: recommendation_id
+                .map_err(Error::corrupt("viewing_events.recommendation_id"))?,
             timestamp: Timestamp::from_micros(self.timestamp),
         };
         Ok(LoggedEvent { cursor: Cursor(self.cursor), event })

@@ -2,7 +2,7 @@
 //! distributed side ([`vectors`]).
 //!
 //! Each group of methods is a small trait in a file of its own ([`events`], [`content`], [`imports`], [`users`],
-//! [`profiles`], [`models`], [`jobs`], [`keys`], [`embeddings`], [`lessons`]); [`Store`] is their sum. A URL decides which twin is opened
+//! [`profiles`], [`models`], [`jobs`], [`keys`], [`embeddings`], [`lessons`], [`exposures`]); [`Store`] is their sum. A URL decides which twin is opened
 //! ([`open`]): `sqlite:PATH`, `sqlite::memory:` or `postgres://…`. Nothing above this crate knows which one it got,
 //! and nothing outside `sqlite/` and `postgres/` knows SQL.
 //!
@@ -14,6 +14,7 @@ pub mod content;
 pub mod embeddings;
 pub mod error;
 pub mod events;
+pub mod exposures;
 pub mod imports;
 pub mod jobs;
 pub mod keys;
@@ -36,6 +37,7 @@ pub use content::{Catalogue, ContentChange, Revision};
 pub use embeddings::Embeddings;
 pub use error::{Error, Result};
 pub use events::{AppendOutcome, Events};
+pub use exposures::Exposures;
 pub use imports::{ImportBatch, ImportProgress, Imports};
 pub use jobs::{Jobs, NewJob};
 pub use keys::Keys;
@@ -58,6 +60,7 @@ pub trait Store:
     + Keys
     + Embeddings
     + Lessons
+    + Exposures
     + Send
     + Sync
 {

@@ -7,6 +7,7 @@
 mod content;
 mod embeddings;
 mod events;
+mod exposures;
 mod imports;
 mod jobs;
 mod keys;

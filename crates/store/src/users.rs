@@ -17,6 +17,8 @@ pub struct RemovedUser {
     pub profiles: u64,
     /// Vectors removed, of all models.
     pub embeddings: u64,
+    /// Lists removed that were shown to the user.
+    pub exposures: u64,
 }
 
 /// The trace a removal leaves so that every process forgets the user: a digest, not the id.
@@ -37,7 +39,8 @@ pub trait Users: Send + Sync {
     /// How many users there are.
     async fn count_users(&self) -> Result<u64>;
 
-    /// Removes the user, their events, profile and vectors in one transaction; `None` for an unknown user.
+    /// Removes the user, their events, profile, vectors and what was shown to them in one transaction; `None` if there is
+    /// nothing of them.
     async fn remove_user(&self, user: &UserId, now: Timestamp) -> Result<Option<RemovedUser>>;
 
     /// Sees to it that the database's files no longer hold deleted rows of `user`; says how far that went. To be

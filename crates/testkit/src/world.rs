@@ -70,6 +70,7 @@ impl World {
             is_rewatch: false,
             dismissed: false,
             context: None,
+            recommendation_id: None,
             timestamp: Some(now.plus_seconds(-3600 - 60 * (count - 1 - n as i64))),
         };
         pairs.into_iter().enumerate().map(event).collect()

@@ -174,6 +174,7 @@ fn rating(user: &str, content_id: &ContentId) -> anyhow::Result<EventDraft> {
         is_rewatch: false,
         dismissed: false,
         context: None,
+        recommendation_id: None,
         timestamp: None,
     })
 }

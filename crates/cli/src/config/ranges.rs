@@ -33,6 +33,7 @@ fn server_and_live(config: &Config, found: &mut Vec<String>) {
     within(found, "live.max_megabytes", config.live.max_megabytes, 1..=u64::MAX);
     within(found, "live.commit_batch", config.live.commit_batch, 1..=100_000);
     within(found, "live.queue", config.live.queue, 1..=10_000_000);
+    within(found, "exposures.keep_days", config.exposures.keep_days, 0..=36_500);
     within(found, "live.follow_interval_ms", config.live.follow_interval_ms, 10..=60_000);
 }
 

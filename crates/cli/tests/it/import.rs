@@ -153,7 +153,7 @@ fn mistakes_are_told() {
 const CONTENT: &str = r#"{"content_id":"映画,1","content_type":"series","title":"Heat (1995)","original_title":"\"H\"","overview":"one\r\ntwo, three","year":1995,"runtime_minutes":170,"popularity":0.3,"genres":["Crime|Drama","[x"],"themes":["a, b"],"moods":["calm"],"credits":[{"person_name":"Al \"P\"","role_type":"actor","character_name":"V","order_index":3}],"available_from":"2020-01-01T00:00:00Z","available_until":"2030-01-01T00:00:00.000001Z","hidden":true}
 {"content_id":"2","content_type":"film","title":"Plain (1999)","genres":[],"themes":[],"moods":[],"credits":[],"hidden":false}
 "#;
-const EVENTS: &str = r#"{"event_id":"e,1","user_id":"u \"1\"","content_id":"映画,1","event_type":"watch","completion_rate":0.1,"rating":4.3,"is_rewatch":true,"dismissed":true,"context":{"a":[1,2.5,null],"b":"x\ny"},"timestamp":"2020-01-01T00:00:00.000001Z"}
+const EVENTS: &str = r#"{"event_id":"e,1","user_id":"u \"1\"","content_id":"映画,1","event_type":"watch","completion_rate":0.1,"rating":4.3,"is_rewatch":true,"dismissed":true,"context":{"a":[1,2.5,null],"b":"x\ny"},"recommendation_id":"r,\"1\"","timestamp":"2020-01-01T00:00:00.000001Z"}
 {"event_id":"e2","user_id":"u","content_id":"2","event_type":"like","timestamp":"1999-12-31T23:59:59Z"}
 {"event_id":"e3","user_id":"u","content_id":"2","event_type":"rate","rating":1.0,"timestamp":"1999-12-31T23:59:58Z"}
 "#;

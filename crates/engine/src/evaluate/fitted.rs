@@ -177,6 +177,7 @@ impl Fitted {
             allowed: &allowed,
             narrowed: true,
             limit: LIST,
+            trace: None,
         };
         let sources: Vec<_> = self.sources.iter().map(|source| question.ask(*source)).collect();
         answer(&sources, &allowed)

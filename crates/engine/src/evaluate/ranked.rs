@@ -91,5 +91,5 @@ pub(super) fn list(
     let ensemble = ensemble(taking_part, allowed, options);
     let known =
         Known { titles: case.history.len(), moment: UNKNOWN, weights: &ranker.weights, asked: 0.0 };
-    Ranking::new(ranker, &ensemble, fitted.view(), &known).list(LIST)
+    Ranking::new(ranker, &ensemble, fitted.view(), &known, &[]).list(LIST)
 }

@@ -215,6 +215,7 @@ fn draft(event: &Event) -> EventDraft {
         is_rewatch: event.is_rewatch,
         dismissed: event.dismissed,
         context: event.context,
+        recommendation_id: event.recommendation_id,
         timestamp: Some(event.timestamp),
     }
 }

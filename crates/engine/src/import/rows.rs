@@ -48,6 +48,7 @@ pub fn event(
         is_rewatch: row.is_rewatch,
         dismissed: row.dismissed,
         context: row.context,
+        recommendation_id: row.recommendation_id,
         timestamp: row.timestamp.unwrap_or(named.untimed),
     })
 }

@@ -25,11 +25,13 @@ const PARTS: usize = Source::ALL.len() + 2;
 const YEAR: usize = Source::ALL.len();
 const GENRE: usize = YEAR + 1;
 
-/// Candidates with their scores.
+/// Candidates with their scores, and other titles on the same scale.
 pub(crate) struct Ranking<'r> {
     ranker: &'r Ranker,
     rows: Vec<u32>,
-    /// By candidate, in the order of `rows`, each part of its logit without what trees add.
+    /// So many of the rows are candidates; the others are only scored.
+    candidates: usize,
+    /// By row, in the order of `rows`, each part of its logit without what trees add.
     parts: Vec<[f64; PARTS]>,
     logits: Vec<f64>,
     /// The mean of every part over all candidates.
@@ -52,15 +54,22 @@ pub(crate) struct Known<'k> {
 }
 
 impl<'r> Ranking<'r> {
-    /// Ranks what the sources of `ensemble` bring.
+    /// Ranks what the sources of `ensemble` bring, and scores `given` rows among them.
     pub(crate) fn new(
         ranker: &'r Ranker,
         ensemble: &Ensemble<'_>,
         view: &View,
         known: &Known<'_>,
+        given: &[u32],
     ) -> Self {
         let Known { titles, weights, asked, .. } = *known;
-        let rows = ensemble.rows();
+        let mut rows = ensemble.rows();
+        let candidates = rows.len();
+        for row in given {
+            if !rows.contains(row) {
+                rows.push(*row);
+            }
+        }
         let features = features(&ranker.layout, ensemble, view, titles, &rows);
         let user = super::user(titles, &known.moment);
         let places: Vec<usize> = ranker.layout.about().map(place).collect();
@@ -81,31 +90,39 @@ impl<'r> Ranking<'r> {
         for (logit, parts) in logits.iter_mut().zip(&parts) {
             *logit += parts.iter().sum::<f64>();
         }
-        let lowest = logits.iter().copied().fold(f64::INFINITY, f64::min);
-        let highest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        // The scale is the candidates'; where there are none, titles are compared with each other.
+        let scale = if candidates > 0 { candidates } else { rows.len() };
+        let lowest = logits[..scale].iter().copied().fold(f64::INFINITY, f64::min);
+        let highest = logits[..scale].iter().copied().fold(f64::NEG_INFINITY, f64::max);
         // Candidates that are all equal are all as good as can be.
         let span = if highest > lowest { highest - lowest } else { 1.0 };
-        let mean = mean(&parts);
-        Self { ranker, rows, parts, logits, mean, lowest, span, features, user }
+        let mean = mean(&parts[..scale]);
+        Self { ranker, rows, candidates, parts, logits, mean, lowest, span, features, user }
     }
 
     /// The best candidates with their scores, 0..=1 from the worst to the best; equal ones in the order of the sources.
     pub(crate) fn list(&self, limit: usize) -> Vec<(u32, f32)> {
-        self.best(limit).map(|place| (self.rows[place], self.score(place))).collect()
+        self.best(limit).map(|place| (self.rows[place], self.score_at(place))).collect()
     }
 
     /// The places of the best candidates, best first.
     fn best(&self, limit: usize) -> impl Iterator<Item = usize> {
-        let scores = (0..self.rows.len()).map(|place| (place as u32, self.score(place)));
+        let scores = (0..self.candidates).map(|place| (place as u32, self.score_at(place)));
         let best = select::top_k_of(scores, limit, f32::NEG_INFINITY);
         best.into_iter().map(|(place, _)| place as usize)
     }
 
-    fn score(&self, place: usize) -> f32 {
+    fn score_at(&self, place: usize) -> f32 {
         ((self.logits[place] - self.lowest) / self.span) as f32
     }
 
-    /// An item of the list with all that puts it there.
+    /// What a candidate or a given row scores: of rows no source brought maybe less than 0, or more than 1.
+    pub(crate) fn score(&self, row: u32) -> Option<f32> {
+        let place = self.rows.iter().position(|known| *known == row)?;
+        Some(self.score_at(place))
+    }
+
+    /// An item of the list, or a given row, with all that puts it there.
     pub(crate) fn explain(&self, (row, score): (u32, f32), ensemble: &Ensemble<'_>) -> Fused {
         let place = self.rows.iter().position(|candidate| *candidate == row);
         let Some(place) = place else {

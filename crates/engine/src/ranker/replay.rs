@@ -218,6 +218,7 @@ impl<'e> Replay<'e> {
             allowed,
             narrowed: true,
             limit: options.fusion.candidates_per_source,
+            trace: None,
         };
         answer(&Ensemble::for_ranker(&question, &options.fusion, 1))
     }

@@ -19,6 +19,7 @@ async fn a_receipt_says_what_there_was(backend: Backend) {
         events: 4,
         profiles: 1,
         embeddings: 0,
+        exposures: 0,
         waiting_profiles: 1,
         states: 1,
         counted_titles: 3,

@@ -9,7 +9,7 @@ use sona_domain::{Clock, ContentId, RequestContext};
 use sona_engine::{RecommendRequest, WriteContent};
 use sona_testkit::databases::Backend;
 
-use crate::world::{World, content_id, event, title, user_id, watch};
+use crate::world::{World, content_id, event, small_options, title, user_id, watch};
 
 const TITLES: usize = 40;
 const USERS: usize = 12;
@@ -46,7 +46,12 @@ struct Board {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_million_requests_while_everything_changes() {
-    let world = Arc::new(World::two_families(Backend::Sqlite, TITLES / 2, 4).await);
+    // Of a million lists nobody asks what they showed.
+    let mut options = small_options();
+    options.exposures.keep_days = 0;
+    let world = World::with(Backend::Sqlite, options).await;
+    world.fill(TITLES / 2, 4).await;
+    let world = Arc::new(world);
     world.train().await;
     let flags = |n: usize| (0..n).map(|_| Flag::default()).collect::<Vec<_>>();
     let board = Arc::new(Board {

@@ -1,10 +1,15 @@
 //! What is kept from one request to the next never shows: an engine that has answered before answers as one that
-//! was just opened.
+//! was just opened, and asks the database nothing.
+
+use std::sync::Arc;
 
 use sona_domain::{Content, Timestamp};
-use sona_engine::{Options, RecommendRequest};
+use sona_engine::{Engine, Options, Parts, RecommendRequest, ScoreRequest};
+use sona_testkit::clock::ManualClock;
 use sona_testkit::databases::Backend;
+use sona_testkit::ids::CountingIds;
 
+use crate::counting_store::CountingStore;
 use crate::on_both;
 use crate::world::{World, content_id, event, small_options, title, user_id, watch};
 
@@ -45,7 +50,10 @@ async fn agree(world: &World) {
     let many: Vec<_> = many.iter().map(String::as_str).collect();
     for request in [request(4, &[]), request(4, &["t1"]), request(60, &[]), request(4, &many)] {
         let warm = world.engine.recommend(&request).await.expect("answered");
-        assert_eq!(warm, world.engine.recommend(&request).await.expect("answered"));
+        let mut again = world.engine.recommend(&request).await.expect("answered");
+        assert_ne!(warm.recommendation_id, again.recommendation_id, "every list has its own name");
+        again.recommendation_id = warm.recommendation_id.clone();
+        assert_eq!(warm, again);
         let fresh = fresh.recommend(&request).await.expect("answered");
         assert!(!warm.recommendations.is_empty());
         assert_eq!(warm.recommendations.len(), fresh.recommendations.len());
@@ -86,3 +94,51 @@ async fn a_warm_engine_answers_like_a_fresh_one(backend: Backend) {
     agree(&world).await;
 }
 on_both!(a_warm_engine_answers_like_a_fresh_one);
+
+/// What the task behind the answers asks.
+const BEHIND: [&str; 2] = ["put_exposures", "delete_exposures"];
+
+/// Lists, scores and similar titles of a user whose state is in memory come from memory alone.
+async fn a_warm_request_asks_the_database_nothing(backend: Backend) {
+    let mut options = options();
+    // Nobody looks for what other processes wrote meanwhile.
+    options.live.follow_interval_ms = 60_000;
+    let mut world = World::with(backend, options).await;
+    fill(&world).await;
+    world.train().await;
+    world.engine.close().await;
+    let store = sona_store::open(&world.database.url).await.expect("opened");
+    let store = Arc::new(CountingStore::new(store));
+    let parts = Parts {
+        store: store.clone(),
+        blobs: world.blobs.clone(),
+        vectors: None,
+        clock: Arc::new(ManualClock::default()),
+        ids: Arc::new(CountingIds::default()),
+        options: world.options.clone(),
+    };
+    world.engine = Engine::open(parts).await.expect("an engine");
+    // The tasks have had their first look.
+    world.engine.follow().await.expect("followed");
+    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+
+    store.take();
+    let cold = world.list("u1", 5).await;
+    assert!(store.take().contains(&"histories"), "who is not in memory is looked up");
+    for limit in [1, 5, 50] {
+        let list = world.engine.recommend(&request(limit, &["t1"])).await.expect("answered");
+        assert_eq!(list.model_version, cold.model_version);
+        world.engine.recommend_explained(&request(limit, &[])).await.expect("answered");
+    }
+    let content_ids = (0..60).map(|n| content_id(&format!("t{n}"))).collect();
+    let (user_id, context) = (user_id("u1"), sona_engine::RequestContext::default());
+    let scored = ScoreRequest { user_id, content_ids, context };
+    world.engine.score(&scored).await.expect("answered");
+    world.engine.similar(&content_id("t1"), 5).await.expect("answered");
+    let mut asked = store.take();
+    asked.retain(|name| !BEHIND.contains(name));
+    assert_eq!(asked, [""; 0]);
+    world.engine.close().await;
+    assert!(store.take().contains(&"put_exposures"));
+}
+on_both!(a_warm_request_asks_the_database_nothing);

@@ -212,6 +212,7 @@ pub(crate) fn event(user: &str, content: &str, event_type: &str) -> EventDraft {
         is_rewatch: false,
         dismissed: false,
         context: None,
+        recommendation_id: None,
         timestamp: None,
     }
 }

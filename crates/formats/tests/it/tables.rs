@@ -37,12 +37,13 @@ fn a_column_that_is_not_there_is_told() {
 
 #[test]
 fn every_field_of_an_event() {
-    let line = br#"{"event_id":"e","user_id":"u","content_id":"c","event_type":"watch","completion_rate":0.5,"rating":4.5,"is_rewatch":true,"dismissed":true,"context":{"a":[1]},"timestamp":"2026-01-01T00:00:00.000001Z"}"#;
+    let line = br#"{"event_id":"e","user_id":"u","content_id":"c","event_type":"watch","completion_rate":0.5,"rating":4.5,"is_rewatch":true,"dismissed":true,"context":{"a":[1]},"recommendation_id":"r","timestamp":"2026-01-01T00:00:00.000001Z"}"#;
     let rows = read("events.jsonl", line, &Options::default());
     let Some(Ok(Row::Event(event))) = rows.first() else { panic!("{rows:?}") };
     assert_eq!(event.event_id.as_ref().map(ToString::to_string).as_deref(), Some("e"));
     assert_eq!((event.completion_rate, event.value), (Some(0.5), Some(4.5)));
     assert!(event.is_rewatch && event.dismissed && event.context.is_some());
+    assert_eq!(event.recommendation_id, sona_domain::RecommendationId::new("r").ok());
     assert_eq!(event.timestamp.map(|at| at.as_micros() % 10), Some(1));
     assert_eq!(event.event_type.as_ref().map(sona_domain::EventType::as_str), Some("watch"));
 }

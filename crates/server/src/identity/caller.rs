@@ -25,6 +25,11 @@ impl Caller {
         Self(Arc::new(principal))
     }
 
+    /// True if the caller may act for `user`.
+    pub(crate) fn acts_for(&self, user: &UserId) -> bool {
+        self.0.acts_for(user)
+    }
+
     /// Settles whom a body is about, before anything else is read of it: an end user's own id is put in where it
     /// names nobody, and somebody else's is refused. What is no id at all is left for the reader to name.
     pub(crate) fn settle_user(&self, app: &App, body: &mut Value) -> Result<()> {

@@ -14,7 +14,8 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sona_domain::{
-    ContentId, EventDraft, EventId, EventType, Timestamp, UserId, Violation, Violations,
+    ContentId, EventDraft, EventId, EventType, RecommendationId, Timestamp, UserId, Violation,
+    Violations,
 };
 use sona_engine::TrackOutcome;
 use utoipa::ToSchema;
@@ -60,6 +61,8 @@ pub(crate) struct EventInput {
     /// Circumstances, kept as sent; at most 4096 bytes. What a request's context may say teaches which titles fit it and
     /// takes the same values here; other fields are free.
     context: Option<Map<String, Value>>,
+    /// The list it was done with. Nobody looks whether there is such a list: it may have expired.
+    recommendation_id: Option<RecommendationId>,
     /// When it happened; the time of arrival if not given. At most 5 minutes ahead; any time in the past.
     timestamp: Option<Timestamp>,
 }

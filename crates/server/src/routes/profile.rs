@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sona_domain::violation::Object;
 use sona_domain::{
-    ContentId, EventDraft, EventId, EventType, Profile, Timestamp, UserId, Violations,
+    ContentId, EventDraft, EventId, EventType, Profile, RecommendationId, Timestamp, UserId,
+    Violations,
 };
 use sona_engine::TrackOutcome;
 use utoipa::ToSchema;
@@ -92,6 +93,8 @@ pub(crate) struct Viewing {
     /// Circumstances, kept as sent; at most 4096 bytes. What a request's context may say teaches which titles fit it and
     /// takes the same values here; other fields are free.
     context: Option<Map<String, Value>>,
+    /// The list it was done with. Nobody looks whether there is such a list: it may have expired.
+    recommendation_id: Option<RecommendationId>,
 }
 
 /// What an update did.

@@ -17,6 +17,7 @@ use crate::app::App;
 use crate::body::JsonBody;
 use crate::error::{Problem, Result};
 use crate::identity::caller::Caller;
+use crate::params::Params;
 
 /// Items in a list unless asked otherwise.
 const DEFAULT_LIMIT: i64 = 20;
@@ -71,9 +72,11 @@ pub(crate) struct Context {
 ///
 /// Titles the user has seen or dismissed, hidden titles and titles out of their availability window are never
 /// in the list. Every item says its score, what each source contributed, and why it is there. A list is
-/// shorter than `limit` only if fewer unseen titles are available.
+/// shorter than `limit` only if fewer unseen titles are available. Events that follow from a list may quote its
+/// `recommendation_id`.
 #[utoipa::path(
     post, path = "/api/v1/recommendations", operation_id = "recommend", tag = "recommendations",
+    params(("explain" = Option<String>, Query, description = "`full`: say how the list came about, in `explain`", example = "full")),
     request_body = RecommendationRequest,
     responses(
         (status = 200, description = "The list, best first", body = Recommendations),
@@ -83,10 +86,18 @@ pub(crate) struct Context {
 pub(crate) async fn recommend(
     State(app): State<Arc<App>>,
     caller: Caller,
+    mut params: Params,
     JsonBody(mut body): JsonBody,
 ) -> Result<ListJson> {
     caller.settle_user(&app, &mut body)?;
-    let list = app.engine.recommend(&read(&body)?).await?;
+    let explained = params.says("explain", "full");
+    params.finish()?;
+    let request = read(&body)?;
+    let list = if explained {
+        app.engine.recommend_explained(&request).await?
+    } else {
+        app.engine.recommend(&request).await?
+    };
     app.metrics.list(&list);
     Ok(ListJson(list))
 }
@@ -101,17 +112,27 @@ fn read_fields(body: &Value, problems: &mut Violations) -> Option<RecommendReque
     let mut object = Object::open(body, "", problems)?;
     let user_id = object.required("user_id", UserId::new);
     let limit = object.integer("limit", 1, 100).unwrap_or(DEFAULT_LIMIT);
-    let mut exclude = Vec::new();
-    object.items("exclude", MAX_EXCLUDE, |value, at, problems| match value.as_str() {
-        Some(text) => match ContentId::new(text) {
-            Ok(id) => exclude.push(id),
-            Err(error) => problems.add(at, error),
-        },
-        None => problems.add(at, "expected a content id, which is a string"),
-    });
+    let exclude = content_ids(&mut object, "exclude", MAX_EXCLUDE);
     let context = object.raw("context");
     object.finish();
     let context =
         context.map(|value| RequestContext::read(value, "/context", problems)).unwrap_or_default();
     Some(RecommendRequest { user_id: user_id?, limit: limit as usize, exclude, context })
+}
+
+/// A list of titles; every one that is none is noted.
+pub(crate) fn content_ids(
+    object: &mut Object<'_, '_>,
+    name: &'static str,
+    most: usize,
+) -> Vec<ContentId> {
+    let mut ids = Vec::new();
+    object.items(name, most, |value, at, problems| match value.as_str() {
+        Some(text) => match ContentId::new(text) {
+            Ok(id) => ids.push(id),
+            Err(error) => problems.add(at, error),
+        },
+        None => problems.add(at, "expected a content id, which is a string"),
+    });
+    ids
 }

@@ -13,8 +13,9 @@ use crate::tokens::{end_user, secret_server};
 /// Bodies per run; each is sent to one URL.
 const CASES: u32 = 400;
 
-const URLS: [(Method, &str); 8] = [
+const URLS: [(Method, &str); 9] = [
     (Method::POST, "/api/v1/recommendations"),
+    (Method::POST, "/api/v1/personalization/score"),
     (Method::POST, "/api/v1/profile/update"),
     (Method::POST, "/api/v1/events/track"),
     (Method::POST, "/api/v1/content"),
@@ -24,9 +25,11 @@ const URLS: [(Method, &str); 8] = [
     (Method::PATCH, "/api/v1/content/title-1"),
 ];
 
-const FIELDS: [&str; 20] = [
+const FIELDS: [&str; 22] = [
     "user_id",
     "content_id",
+    "content_ids",
+    "recommendation_id",
     "event_type",
     "completion_rate",
     "rating",

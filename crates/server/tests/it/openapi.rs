@@ -81,11 +81,16 @@ async fn every_operation_does_what_the_document_says() {
     server.train().await;
     let stalker = json!({"content_id": "stalker", "title": "Stalker"});
     server.post("/api/v1/content", &stalker).await;
+    let shown = crate::list(&server, "user-1", 3).await["recommendation_id"].clone();
+    let shown = shown.as_str().expect("a name");
+    let exposure = format!("/api/v1/recommendations/{shown}/exposure");
+    crate::until(async || server.get(&exposure).await.0 == 200).await;
     let document = document(&server).await;
     let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build();
     let client = client.expect("a client");
     for Operation { method, path, spec } in operations(&document) {
         let url = path.replace("{content_id}", "title-1").replace("{user_id}", "user-1");
+        let url = url.replace("{recommendation_id}", shown);
         let mut request = client.request(method.clone(), server.url(&url));
         if let Some(content) = spec["requestBody"]["content"].as_object() {
             let (kind, media) = content.iter().next().expect("a media type");
@@ -185,6 +190,7 @@ async fn the_document_names_the_fields_that_are_read() {
     let unknown = json!({"zzzzzzzzzzzzzzzz": 0});
     let cases = [
         ("RecommendationRequest", "/api/v1/recommendations", unknown.clone()),
+        ("ScoresRequest", "/api/v1/personalization/score", unknown.clone()),
         ("Context", "/api/v1/recommendations", json!({"user_id": "u", "context": unknown})),
         ("ProfileUpdate", "/api/v1/profile/update", unknown.clone()),
         ("Viewing", "/api/v1/profile/update", json!({"user_id": "u", "viewing_events": [unknown]})),

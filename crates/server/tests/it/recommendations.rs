@@ -27,6 +27,7 @@ async fn a_list_says_why() {
     let server = checkerboard(Backend::Sqlite).await;
     let body = list(&server, "user-0", 2).await;
     assert_json_snapshot!(body, {
+        ".recommendation_id" => "[id]",
         ".**.score" => rounded_redaction(4),
         ".**.contribution" => rounded_redaction(4),
         ".**.weight" => rounded_redaction(4),
@@ -102,4 +103,37 @@ async fn limits_are_1_to_100() {
     let (status, body) =
         server.post(URL, &json!({"user_id": "u", "exclude": vec!["x"; 10_001]})).await;
     assert_eq!((status, pointers(&body)), (422, vec!["/exclude"]));
+}
+
+#[tokio::test]
+async fn a_list_says_how_it_came_about_where_it_is_asked() {
+    let server = checkerboard(Backend::Sqlite).await;
+    server.train().await;
+    let ask = async |query: &str| {
+        server.post(&format!("{URL}{query}"), &json!({"user_id": "user-0", "limit": 2})).await
+    };
+    let (status, plain) = ask("").await;
+    assert_eq!((status, plain.get("explain")), (200, None));
+    let (status, list) = ask("?explain=full").await;
+    assert_eq!((status, &list["recommendations"]), (200, &plain["recommendations"]));
+    let explain = &list["explain"];
+    assert!(explain["stages"]["total"].as_u64() > Some(0), "{explain}");
+    let sources = explain["sources"].as_array().expect("sources");
+    assert!(
+        sources.iter().any(|s| s["source"] == "collaborative" && s["candidates"] == 6),
+        "{explain:#}"
+    );
+    assert_eq!(
+        (&explain["dropped"]["seen"], &explain["dropped"]["beyond_limit"]),
+        (&json!(4), &json!(4))
+    );
+    for (query, pointer) in [
+        ("?explain=half", "?explain"),
+        ("?explain", "?explain"),
+        ("?explain=full&explain=full", "?explain"),
+        ("?explian=full", "?explian"),
+    ] {
+        let (status, body) = ask(query).await;
+        assert_eq!((status, pointers(&body)), (422, vec![pointer]), "{query}");
+    }
 }

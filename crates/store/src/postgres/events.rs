@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use async_trait::async_trait;
-use sona_domain::{Cursor, Event, LoggedEvent, Timestamp, UserId};
+use sona_domain::{Cursor, Event, LoggedEvent, RecommendationId, Timestamp, UserId};
 use sqlx::PgConnection;
 
 use super::{PostgresStore, head, locked_head, set_head};
@@ -159,7 +159,7 @@ async fn insert(connection: &mut PgConnection, events: &[(Cursor, &Event)]) -> R
     sqlx::query(concat!(
         "INSERT INTO viewing_events (",
         event_columns!(),
-        ") SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
+        ") SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
     ))
     .bind(cursors)
     .bind(column(events, |event| event.event_id.as_str()))
@@ -171,6 +171,7 @@ async fn insert(connection: &mut PgConnection, events: &[(Cursor, &Event)]) -> R
     .bind(column(events, |event| event.is_rewatch))
     .bind(column(events, |event| event.dismissed))
     .bind(column(events, context_text))
+    .bind(column(events, |event| event.recommendation_id.as_ref().map(RecommendationId::as_str)))
     .bind(column(events, |event| event.timestamp.as_micros()))
     .execute(connection)
     .await?;
@@ -214,11 +215,15 @@ fn copy_line(text: &mut String, cursor: Cursor, event: &Event) {
         };
     }
     let _ = write!(text, "{}\t{}\t", event.is_rewatch, event.dismissed);
-    match context_text(event) {
-        Some(context) => copy_text(text, &context),
-        None => text.push_str("\\N"),
+    let quoted = event.recommendation_id.as_ref().map(RecommendationId::as_str);
+    for cell in [context_text(event).as_deref(), quoted] {
+        match cell {
+            Some(cell) => copy_text(text, cell),
+            None => text.push_str("\\N"),
+        }
+        text.push('\t');
     }
-    let _ = writeln!(text, "\t{}", event.timestamp.as_micros());
+    let _ = writeln!(text, "{}", event.timestamp.as_micros());
 }
 
 /// A text with what `COPY` gives a meaning written as `COPY` wants it.

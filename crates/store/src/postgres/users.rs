@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use sona_domain::{FileTraces, Timestamp, UserId};
 
-use super::{PostgresStore, events, locked_head, set_head};
+use super::{PostgresStore, events, exposures, locked_head, set_head};
 use crate::error::{Error, Result};
 use crate::row::sql_limit;
 use crate::users::{RemovalRow, RemovedUser, UserRemoval, Users, digest};
@@ -30,25 +30,30 @@ impl Users for PostgresStore {
         let mut transaction = self.begin().await?;
         // No event of the user may be appended, no profile written, between the deletions below.
         locked_head(&mut transaction, events::LOG).await?;
-        let found = sqlx::query("SELECT user_id FROM users WHERE user_id = $1 FOR UPDATE")
+        // Nor may a list shown to the user be written from here on without the removal being seen.
+        let sequence = locked_head(&mut transaction, LOG).await? + 1;
+        sqlx::query("SELECT user_id FROM users WHERE user_id = $1 FOR UPDATE")
             .bind(user.as_str())
-            .fetch_optional(&mut *transaction)
+            .execute(&mut *transaction)
             .await?;
-        if found.is_none() {
-            return Ok(None);
-        }
-        let mut removed = [0; 4];
+        let mut removed = [0; 5];
         let statements = [
             "DELETE FROM viewing_events WHERE user_id = $1",
             "DELETE FROM profiles WHERE user_id = $1",
             "DELETE FROM embeddings WHERE entity_type = 'user' AND entity_id = $1",
+            "DELETE FROM exposures WHERE user_id = $1",
             "DELETE FROM users WHERE user_id = $1",
         ];
         for (statement, removed) in statements.into_iter().zip(&mut removed) {
             let query = sqlx::query(statement).bind(user.as_str());
             *removed = query.execute(&mut *transaction).await?.rows_affected();
         }
-        let sequence = locked_head(&mut transaction, LOG).await? + 1;
+        let [events, profiles, embeddings, removed_exposures, users] = removed;
+        exposures::hold_back(&mut transaction, user, now).await?;
+        if users == 0 && removed_exposures == 0 {
+            transaction.commit().await?;
+            return Ok(None);
+        }
         sqlx::query(
             "INSERT INTO user_removals (sequence, user_digest, removed_at) VALUES ($1, $2, $3)",
         )
@@ -59,15 +64,22 @@ impl Users for PostgresStore {
         .await?;
         set_head(&mut transaction, LOG, sequence).await?;
         transaction.commit().await?;
-        let [events, profiles, embeddings, _] = removed;
-        Ok(Some(RemovedUser { sequence, events, profiles, embeddings }))
+        Ok(Some(RemovedUser {
+            sequence,
+            events,
+            profiles,
+            embeddings,
+            exposures: removed_exposures,
+        }))
     }
 
     async fn scrub(&self, _: &UserId) -> Result<FileTraces> {
         // Few dead rows would be left in the indexes, keys and all, unless told otherwise.
-        sqlx::raw_sql("VACUUM (INDEX_CLEANUP ON) viewing_events, profiles, embeddings, users")
-            .execute(&self.pool)
-            .await?;
+        sqlx::raw_sql(
+            "VACUUM (INDEX_CLEANUP ON) viewing_events, profiles, embeddings, exposures, users",
+        )
+        .execute(&self.pool)
+        .await?;
         Ok(FileTraces::Vacuumed)
     }
 

@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use async_trait::async_trait;
-use sona_domain::{Cursor, Event, LoggedEvent, Timestamp, UserId};
+use sona_domain::{Cursor, Event, LoggedEvent, RecommendationId, Timestamp, UserId};
 use sqlx::error::BoxDynError;
 use sqlx::sqlite::SqliteArguments;
 use sqlx::{Arguments, SqliteConnection};
@@ -24,7 +24,7 @@ static INSERTS: LazyLock<[(usize, String); 3]> =
     LazyLock::new(|| CHUNKS.map(|rows| (rows, insert_statement(rows))));
 
 fn insert_statement(rows: usize) -> String {
-    let row = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    let row = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     let columns = event_columns!();
     // Whoever appends gives the whole transaction up if a row fails; undoing one statement would cost copies of pages.
     format!("INSERT OR FAIL INTO viewing_events ({columns}) VALUES {}", vec![row; rows].join(", "))
@@ -181,7 +181,7 @@ fn next_insert(
 
 fn encode(events: &[(Cursor, &Event)]) -> Result<SqliteArguments, BoxDynError> {
     let mut arguments = SqliteArguments::default();
-    arguments.reserve(events.len() * 11, 0);
+    arguments.reserve(events.len() * 12, 0);
     for (cursor, event) in events {
         arguments.add(cursor.0)?;
         arguments.add(event.event_id.as_str())?;
@@ -193,6 +193,7 @@ fn encode(events: &[(Cursor, &Event)]) -> Result<SqliteArguments, BoxDynError> {
         arguments.add(event.is_rewatch)?;
         arguments.add(event.dismissed)?;
         arguments.add(context_text(event))?;
+        arguments.add(event.recommendation_id.as_ref().map(RecommendationId::as_str))?;
         arguments.add(event.timestamp.as_micros())?;
     }
     Ok(arguments)

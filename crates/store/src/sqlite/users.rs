@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use sona_domain::{FileTraces, Timestamp, UserId};
 
-use super::{SqliteStore, head, set_head, traces};
+use super::{SqliteStore, exposures, head, set_head, traces};
 use crate::error::{Error, Result};
 use crate::row::sql_limit;
 use crate::users::{RemovalRow, RemovedUser, UserRemoval, Users, digest};
@@ -28,19 +28,22 @@ impl Users for SqliteStore {
 
     async fn remove_user(&self, user: &UserId, now: Timestamp) -> Result<Option<RemovedUser>> {
         let mut transaction = self.write().await?;
-        let mut removed = [0; 4];
+        let mut removed = [0; 5];
         let statements = [
             "DELETE FROM viewing_events WHERE user_id = ?1",
             "DELETE FROM profiles WHERE user_id = ?1",
             "DELETE FROM embeddings WHERE entity_type = 'user' AND entity_id = ?1",
+            "DELETE FROM exposures WHERE user_id = ?1",
             "DELETE FROM users WHERE user_id = ?1",
         ];
         for (statement, removed) in statements.into_iter().zip(&mut removed) {
             let query = sqlx::query(statement).bind(user.as_str());
             *removed = query.execute(&mut *transaction).await?.rows_affected();
         }
-        let [events, profiles, embeddings, users] = removed;
-        if users == 0 {
+        let [events, profiles, embeddings, removed_exposures, users] = removed;
+        exposures::hold_back(&mut transaction, user, now).await?;
+        if users == 0 && removed_exposures == 0 {
+            transaction.commit().await?;
             return Ok(None);
         }
         let sequence = head(&mut transaction, LOG).await? + 1;
@@ -54,7 +57,13 @@ impl Users for SqliteStore {
         .await?;
         set_head(&mut transaction, LOG, sequence).await?;
         transaction.commit().await?;
-        Ok(Some(RemovedUser { sequence, events, profiles, embeddings }))
+        Ok(Some(RemovedUser {
+            sequence,
+            events,
+            profiles,
+            embeddings,
+            exposures: removed_exposures,
+        }))
     }
 
     async fn scrub(&self, user: &UserId) -> Result<FileTraces> {

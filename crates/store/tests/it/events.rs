@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use serde_json::{Map, Value, json};
-use sona_domain::{Cursor, Event, LoggedEvent, UserId};
+use sona_domain::{Cursor, Event, LoggedEvent, RecommendationId, UserId};
 use sona_store::{AppendOutcome, Error, Store};
 
 use crate::databases::{Backend, backends};
@@ -74,6 +74,7 @@ fn demanding_events() -> Vec<Event> {
     full.rating = Some(4.3);
     full.is_rewatch = true;
     full.context = Some(object(&context));
+    full.recommendation_id = RecommendationId::new("список-1").ok();
     let mut dismissed = event(&"x".repeat(255), &"é".repeat(127), -1);
     dismissed.dismissed = true;
     dismissed.completion_rate = Some(f32::MIN_POSITIVE);

@@ -1,6 +1,6 @@
 //! Bulk imports: rows and progress together or not at all.
 
-use sona_domain::{Content, ContentId, Cursor, Event};
+use sona_domain::{Content, ContentId, Cursor, Event, RecommendationId};
 use sona_store::{ImportBatch, ImportProgress};
 
 use crate::{Db, at, event, user};
@@ -90,6 +90,8 @@ async fn a_large_batch_keeps_every_field(db: Db) {
         event.completion_rate = (n % 5 == 0).then_some(f32::MIN_POSITIVE);
         event.is_rewatch = n % 2 == 0;
         event.dismissed = n % 11 == 0;
+        event.recommendation_id =
+            RecommendationId::new(format!("\\N{n}")).ok().filter(|_| n % 6 == 0);
         event.context = (n % 4 == 0).then(|| context.as_object().expect("an object").clone());
         event
     };

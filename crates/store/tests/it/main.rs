@@ -31,6 +31,7 @@ mod content;
 mod databases;
 mod embeddings;
 mod events;
+mod exposures;
 mod imports;
 mod jobs;
 mod keys;
@@ -99,6 +100,7 @@ fn event(id: &str, user_id: &str, seconds: i64) -> Event {
         is_rewatch: false,
         dismissed: false,
         context: None,
+        recommendation_id: None,
         timestamp: at(seconds),
     }
 }

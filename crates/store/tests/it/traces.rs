@@ -6,6 +6,7 @@ use sona_domain::{Embedding, Entity, Event, FileTraces};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use crate::databases::Backend;
+use crate::exposures::exposure;
 use crate::profiles::profile;
 use crate::{Db, at, event, user};
 
@@ -44,6 +45,9 @@ async fn no_byte_of_a_removed_user_is_left(db: Db) {
             source_digest: [1; 32],
         });
         db.store.put_embeddings("m", &embeddings, at(1)).await.expect("put");
+        let shown = [round, (round + 40) % USERS]
+            .map(|n| exposure(&format!("{round}-{n}"), &name(n), 1, &["t", "another title"]));
+        db.store.put_exposures(&shown).await.expect("put");
         if round % 2 == 1 {
             let id = user(&name(round));
             let removed = db.store.remove_user(&id, at(2)).await.expect("removed");

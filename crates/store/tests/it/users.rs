@@ -25,7 +25,10 @@ async fn removal_takes_all_that_is_theirs(db: Db) {
     db.store.append(&batch, at(1)).await.expect("appended");
     db.store.put_profiles(&[profile("a", 3), profile("b", 2)]).await.expect("put");
     let removed = db.store.remove_user(&user("a"), at(2)).await.expect("removed");
-    assert_eq!(removed, Some(RemovedUser { sequence: 1, events: 2, profiles: 1, embeddings: 0 }));
+    assert_eq!(
+        removed,
+        Some(RemovedUser { sequence: 1, events: 2, profiles: 1, embeddings: 0, exposures: 0 })
+    );
 
     assert_eq!(db.store.user_created_at(&user("a")).await.expect("read"), None);
     assert_eq!(db.store.profile(&user("a")).await.expect("read"), None);
@@ -53,7 +56,10 @@ async fn a_removed_user_can_come_back(db: Db) {
     assert_eq!(db.store.user_created_at(&user("a")).await.expect("read"), Some(at(3)));
     db.store.put_profiles(&[profile("a", 2)]).await.expect("put");
     let removed = db.store.remove_user(&user("a"), at(4)).await.expect("removed");
-    assert_eq!(removed, Some(RemovedUser { sequence: 2, events: 1, profiles: 1, embeddings: 0 }));
+    assert_eq!(
+        removed,
+        Some(RemovedUser { sequence: 2, events: 1, profiles: 1, embeddings: 0, exposures: 0 })
+    );
     let removals = db.store.removals_after(0, 10).await.expect("read");
     assert_eq!(removals.iter().map(|removal| removal.sequence).collect::<Vec<_>>(), [1, 2]);
 }

@@ -248,5 +248,5 @@ fn ranked(
         if with_layer { serving.weights(&moment) } else { serving.ranker.weights.clone() };
     let titles = question.taste.engaged.len();
     let known = Known { titles, moment, weights: &weights, asked: 0.0 };
-    Ranking::new(&serving.ranker, ensemble, question.view, &known).list(LIST)
+    Ranking::new(&serving.ranker, ensemble, question.view, &known, &[]).list(LIST)
 }

@@ -34,6 +34,7 @@ fn logged(cursor: usize, (who, row, kind, at): Act) -> (u32, LoggedEvent) {
         is_rewatch: false,
         dismissed: false,
         context: None,
+        recommendation_id: None,
         timestamp: Timestamp::from_seconds(at),
     };
     (row, LoggedEvent { cursor: Cursor(cursor as i64), event })

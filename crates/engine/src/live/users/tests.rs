@@ -59,6 +59,7 @@ fn event() -> LoggedEvent {
         is_rewatch: false,
         dismissed: false,
         context: None,
+        recommendation_id: None,
         timestamp: Timestamp::from_seconds(1),
     };
     LoggedEvent { cursor: Cursor(1), event }
