@@ -1,9 +1,10 @@
-//! The circumstances of a request or an event: on what device, in what mood and company, at what time of day.
+//! The circumstances of a request or an event: on what device, in what mood and company, at what time of day, for whom.
 
 mod company;
 mod device;
 mod local;
 mod mood;
+mod viewer;
 mod words;
 
 use serde_json::{Map, Value};
@@ -15,6 +16,7 @@ pub use company::Company;
 pub use device::DeviceType;
 pub use local::{TimeOfDay, Weekday, Zone};
 pub use mood::Mood;
+pub use viewer::{AgeRange, Region};
 
 /// Most genres a request may name.
 pub const MAX_GENRES: usize = 20;
@@ -37,6 +39,10 @@ pub struct RequestContext {
     pub weekday: Option<Weekday>,
     /// Where the user's clock hangs.
     pub timezone: Option<Zone>,
+    /// How old the user is.
+    pub age_range: Option<AgeRange>,
+    /// In which country the user lives.
+    pub region: Option<Region>,
     /// Genres the user says they like, as when they sign up. They count less the more the user has done.
     pub genres: Vec<String>,
 }
@@ -52,6 +58,8 @@ impl RequestContext {
             time_of_day: object.parsed("time_of_day", TimeOfDay::parse),
             weekday: object.parsed("weekday", Weekday::parse),
             timezone: object.parsed("timezone", Zone::parse),
+            age_range: object.parsed("age_range", AgeRange::parse),
+            region: object.parsed("region", Region::parse),
             genres: object.names("genres", MAX_GENRES, MAX_GENRE_CHARS),
         };
         object.finish();
@@ -73,8 +81,16 @@ impl RequestContext {
     }
 
     fn read_event(context: &Map<String, Value>, problems: &mut Violations) -> Self {
-        const OURS: [&str; 6] =
-            ["device_type", "mood", "company", "time_of_day", "weekday", "timezone"];
+        const OURS: [&str; 8] = [
+            "device_type",
+            "mood",
+            "company",
+            "time_of_day",
+            "weekday",
+            "timezone",
+            "age_range",
+            "region",
+        ];
         let said = OURS.into_iter().filter_map(|name| Some((name.to_owned(), context.get(name)?)));
         let said = said.map(|(name, value)| (name, value.clone())).collect();
         Self::read(&Value::Object(said), "", problems)
@@ -95,7 +111,7 @@ impl RequestContext {
         *self == Self::default()
     }
 
-    /// What is known, value by value.
+    /// What is known, value by value; but for the region, of which there are too many.
     pub fn circumstances(&self) -> impl Iterator<Item = Circumstance> {
         let known = [
             self.device_type.map(Circumstance::Device),
@@ -103,6 +119,7 @@ impl RequestContext {
             self.company.map(Circumstance::Company),
             self.time_of_day.map(Circumstance::Time),
             self.weekday.map(|day| Circumstance::Weekend(day.is_weekend())),
+            self.age_range.map(Circumstance::Age),
         ];
         known.into_iter().flatten()
     }
@@ -121,17 +138,20 @@ pub enum Circumstance {
     Time(TimeOfDay),
     /// At the weekend, or on another day.
     Weekend(bool),
+    /// By somebody of this age.
+    Age(AgeRange),
 }
 
 impl Circumstance {
     /// How many values all circumstances have together.
-    pub const COUNT: usize = Self::MOODS.1;
+    pub const COUNT: usize = Self::AGES.1;
 
     const DEVICES: (usize, usize) = (0, DeviceType::ALL.len());
     const COMPANIES: (usize, usize) = after(Self::DEVICES, Company::ALL.len());
     const TIMES: (usize, usize) = after(Self::COMPANIES, TimeOfDay::ALL.len());
     const DAYS: (usize, usize) = after(Self::TIMES, 2);
     const MOODS: (usize, usize) = after(Self::DAYS, Mood::KINDS);
+    const AGES: (usize, usize) = after(Self::MOODS, AgeRange::ALL.len());
 
     /// A number of its own, below [`Circumstance::COUNT`].
     pub const fn index(self) -> usize {
@@ -141,6 +161,7 @@ impl Circumstance {
             Self::Time(time) => (Self::TIMES.0, time as usize),
             Self::Weekend(weekend) => (Self::DAYS.0, weekend as usize),
             Self::Mood(mood) => (Self::MOODS.0, mood.kind()),
+            Self::Age(age) => (Self::AGES.0, age as usize),
         };
         first + place
     }
@@ -153,6 +174,7 @@ impl Circumstance {
             Self::Time(_) => Self::TIMES,
             Self::Weekend(_) => Self::DAYS,
             Self::Mood(_) => Self::MOODS,
+            Self::Age(_) => Self::AGES,
         };
         first..end
     }
@@ -171,7 +193,8 @@ mod tests {
     fn full() -> Value {
         json!({
             "device_type": "tv", "mood": "happy", "company": "family", "time_of_day": "night",
-            "weekday": "sunday", "timezone": "Europe/Berlin", "genres": ["Comedy"]
+            "weekday": "sunday", "timezone": "Europe/Berlin", "genres": ["Comedy"],
+            "age_range": "25-34", "region": "DE"
         })
     }
 
@@ -184,7 +207,7 @@ mod tests {
         assert!(indexes.iter().all(|index| *index < Circumstance::COUNT));
         indexes.sort_unstable();
         indexes.dedup();
-        assert_eq!(indexes.len(), 5);
+        assert_eq!(indexes.len(), 6);
         for one in context.circumstances() {
             assert!(one.alternatives().contains(&one.index()));
         }

@@ -46,7 +46,8 @@ pub mod violation;
 pub use api_key::{ApiKey, ApiKeyState};
 pub use content::{Content, ContentType, Credit, RoleType};
 pub use context::{
-    Circumstance, Company, DeviceType, Mood, RequestContext, TimeOfDay, Weekday, Zone,
+    AgeRange, Circumstance, Company, DeviceType, Mood, Region, RequestContext, TimeOfDay, Weekday,
+    Zone,
 };
 pub use embedding::{Embedding, EmbeddingModel, Entity, EntityType};
 pub use engagement::{Effect, EventRule, EventRules};

@@ -262,11 +262,12 @@ pub(crate) fn rank(
                 let cold = slices::cold_targets(case, fitted);
                 let fusion =
                     options.engine.fusion.for_user(case.history.len(), &RequestContext::default());
-                fitted.ask(case, &mut timeline, &options.engine.content, |sources, allowed| {
+                let content = &options.engine.content;
+                fitted.ask(case, &mut timeline, content, |sources, allowed, taste| {
                     let list = |model: &Model| match ranker.filter(|_| model.is_ranked()) {
                         None => model.list(sources, allowed, &fusion),
                         Some(ranker) => {
-                            let of = (case, fitted);
+                            let of = (case, taste, fitted);
                             ranked::list(ranker, of, sources, allowed, (options, *model))
                         }
                     };

@@ -51,8 +51,9 @@ impl Engine {
         let zone = question.context.timezone.as_ref().unwrap_or(question.timezone);
         let moment = moment(&taste.liked, question.now, zone);
         let titles = taste.engaged.len();
+        let viewer = taste.viewer(&serving.ranker.layout, question.view, question.now);
         let known = Known {
-            titles,
+            viewer: &viewer,
             moment,
             weights: &serving.weights(&moment),
             asked: asked_for(question.context, titles),

@@ -17,6 +17,7 @@ pub(crate) mod replay;
 mod serving;
 mod stored;
 mod train;
+pub(crate) mod viewer;
 
 pub(crate) use serving::Serving;
 pub use train::RANKER_NAME;

@@ -1,5 +1,5 @@
 //! Titles like a title: by the factors of those who engaged with both, by who engaged with one around the other, by what
-//! is said of both, and by what their texts say.
+//! is said of both, by what their texts say, and by the people, genres, themes and viewers that lead from one to the other.
 
 use sona_domain::{Content, ContentId, RecommendationType, SimilarTitle, Source};
 use sona_numeric::attribute::Near;
@@ -15,6 +15,7 @@ use crate::live::counts::Counts;
 use crate::options::Fusion;
 use crate::recommend::MAX_LIMIT;
 use crate::snapshot::Snapshot;
+use crate::snapshot::graph::Graph;
 use crate::vectors::{Vectors, Wanted};
 
 /// Candidates kept beyond the limit, as in a recommendation.
@@ -55,11 +56,12 @@ impl Engine {
         let found = self.find(|vectors| near(vectors).into_iter().collect()).await;
         let snapshot = self.snapshot.load_full();
         let (vectors, alike, counts) = (self.vectors(), self.attributes.alike(), self.counts());
-        let sources: [Box<dyn Candidates>; 4] = [
+        let sources: [Box<dyn Candidates>; 5] = [
             Box::new(dense(Source::Collaborative, cosines(&snapshot, row))),
             Box::new(dense(Source::Sequence, co_engagement(&counts, row))),
             Box::new(dense(Source::Attributes, features(&alike.near, &counts, &view, row))),
             Box::new(Alike::new((&vectors, &found), row, (&allowed, per_source), ABSENT)),
+            Box::new(dense(Source::Graph, reached(&snapshot, row))),
         ];
         let fusion =
             Fusion { content: self.options.content.similar_weight, ..self.options.fusion.clone() };
@@ -92,6 +94,15 @@ fn cosines(snapshot: &Snapshot, row: u32) -> Vec<f32> {
     snapshot.score(factors, &mut scores);
     for (score, norm) in scores.iter_mut().zip(snapshot.norms()) {
         *score = if *norm > 0.0 { *score / norm } else { 0.0 };
+    }
+    scores
+}
+
+/// Where a walk from `row` leads; nowhere if no graph is built.
+fn reached(snapshot: &Snapshot, row: u32) -> Vec<f32> {
+    let mut scores = Vec::new();
+    if let Some(graph) = snapshot.graph().map(Graph::now) {
+        graph.walk(&[row]).score(&mut scores);
     }
     scores
 }

@@ -71,7 +71,9 @@ impl TestServer {
         let blobs = sona_store::blobs::open_blobs("memory:").await.expect("memory is there");
         let clock = Arc::new(ManualClock::default());
         let ids = Arc::new(CountingIds::default());
-        let engine_options = Options::default();
+        let mut engine_options = Options::default();
+        // It takes longest to train.
+        engine_options.fusion.embedding = 0.0;
         let engine = open(&database, &blobs, &clock, &ids, &engine_options).await;
         let mut server = Self {
             clock,

@@ -1,8 +1,8 @@
 //! `sona recommend`
 
 use sona_domain::{
-    Company, ContentId, DeviceType, Mood, Recommendations, RequestContext, TimeOfDay, UserId,
-    Weekday, Zone,
+    AgeRange, Company, ContentId, DeviceType, Mood, Recommendations, Region, RequestContext,
+    TimeOfDay, UserId, Weekday, Zone,
 };
 use sona_engine::RecommendRequest;
 
@@ -44,6 +44,12 @@ pub(crate) struct Args {
     /// Where the user's clock hangs, such as Europe/Berlin: tells time of day and weekday.
     #[arg(long, value_parser = Zone::parse)]
     timezone: Option<Zone>,
+    /// How old the user is: under_18, 18-24, 25-34, 35-44, 45-54, 55-64 or 65_and_over.
+    #[arg(long, value_parser = AgeRange::parse)]
+    age_range: Option<AgeRange>,
+    /// In which country the user lives, by its two letters, such as DE.
+    #[arg(long, value_parser = Region::parse)]
+    region: Option<Region>,
     /// A genre the user says they like; may be given more than once.
     #[arg(long)]
     genre: Vec<String>,
@@ -67,6 +73,8 @@ pub(crate) async fn run(config: &Config, args: &Args) -> anyhow::Result<Exit> {
             time_of_day: args.time_of_day,
             weekday: args.weekday,
             timezone: args.timezone.clone(),
+            age_range: args.age_range,
+            region: args.region,
             genres: args.genre.clone(),
         },
     };

@@ -62,7 +62,7 @@ fn sources(config: &Config, found: &mut Vec<String>) {
     within(found, "ranker.share", ranker.share, 0.01..=0.9);
     within(found, "ranker.choices", ranker.choices, 1..=1_000_000);
     within(found, "ranker.least_choices", ranker.least_choices, 10..=1_000_000);
-    within(found, "ranker.trees", ranker.trees, 1..=10_000);
+    within(found, "ranker.trees", ranker.trees, 0..=10_000);
     within(found, "ranker.leaves", ranker.leaves, 2..=32);
     within(found, "ranker.learning_rate", ranker.learning_rate, 0.001..=1.0);
     within(found, "ranker.min_leaf_rows", ranker.min_leaf_rows, 1..=1_000_000);

@@ -61,6 +61,8 @@ impl Folder {
         let mut command = Command::new(program);
         command.args(arguments).current_dir(self.path()).stdin(Stdio::null()).env_clear();
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("COLUMNS", "100");
+        // An embedding takes long to train in a build that is not optimised.
+        command.env("SONA_FUSION_EMBEDDING", "0");
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command
     }

@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use sona_domain::{Circumstance, Content, RequestContext, Source, Timestamp};
+use sona_domain::{Circumstance, Content, Region, RequestContext, Source, Timestamp};
 use sona_numeric::rows::RowSet;
 
 use super::popular::Popular;
@@ -85,6 +85,7 @@ impl Candidates for Context {
 /// What the request says of its circumstances, and what is known of such.
 struct Moment<'q> {
     circumstances: Vec<Circumstance>,
+    region: Option<Region>,
     moments: &'q Moments,
     /// What the user watches at that time of day.
     habits: Option<Habits<'q>>,
@@ -113,6 +114,7 @@ impl<'q> Moment<'q> {
         };
         Some(Self {
             circumstances: context.circumstances().collect(),
+            region: context.region,
             moments: question.trending.moments(),
             habits: context.time_of_day.map(habits),
             liking: (!asked.genres.is_empty()).then(liking),
@@ -124,7 +126,8 @@ impl<'q> Moment<'q> {
         let liked = self.liking.iter().map(|liking| liking.fit(content));
         let fits = self.circumstances.iter().map(|one| self.fit_one(*one, row, content));
         let (mut sum, mut parts) = (0.0, 0.0_f32);
-        for fit in liked.chain(fits) {
+        let here = self.region.map(|region| learned(0.5, self.moments.lift_in(row, region)));
+        for fit in liked.chain(fits).chain(here) {
             if fit <= 0.0 {
                 return 0.0;
             }
@@ -135,15 +138,19 @@ impl<'q> Moment<'q> {
     }
 
     fn fit_one(&self, one: Circumstance, row: u32, content: &Content) -> f32 {
-        let rule = rule(one, content);
-        let (known, lift) = self.moments.lift(row, one);
-        // As often as titles are on the whole is half, twice as often is all.
-        let learned = mix((rule, RULE), ((lift / 2.0).min(1.0), known as f32));
+        let learned = learned(rule(one, content), self.moments.lift(row, one));
         match (one, &self.habits) {
             (Circumstance::Time(_), Some(habits)) => habits.mixed_into(learned, content),
             _ => learned,
         }
     }
+}
+
+/// A rule's word and what was learned: how often a title was watched in circumstances that are known, and how much more
+/// often in this one than titles are on the whole.
+fn learned(rule: f32, (known, lift): (u32, f32)) -> f32 {
+    // As often as titles are on the whole is half, twice as often is all.
+    mix((rule, RULE), ((lift / 2.0).min(1.0), known as f32))
 }
 
 /// What the rules say of a title, 0..=1; .5 where there is none.
@@ -152,7 +159,7 @@ fn rule(one: Circumstance, content: &Content) -> f32 {
         Circumstance::Device(device) => device.fit(content.runtime_minutes),
         Circumstance::Mood(mood) => mood.fit(&content.moods, &content.genres),
         Circumstance::Company(company) => company.fit(&content.genres),
-        Circumstance::Time(_) | Circumstance::Weekend(_) => 0.5,
+        Circumstance::Time(_) | Circumstance::Weekend(_) | Circumstance::Age(_) => 0.5,
     }
 }
 
@@ -224,6 +231,10 @@ pub(crate) fn sentence(context: &RequestContext) -> String {
     match (context.time_of_day, context.device_type) {
         (Some(time), _) => format!("Fits the time of day: {}", time.word()),
         (None, Some(device)) => format!("Fits the device: {}", device.word()),
-        (None, None) => "Fits the time of day".to_owned(),
+        (None, None) => match (context.region, context.age_range) {
+            (Some(region), _) => format!("Watched often in {region}"),
+            (None, Some(age)) => format!("Watched often by people of your age ({})", age.word()),
+            (None, None) => "Fits the time of day".to_owned(),
+        },
     }
 }

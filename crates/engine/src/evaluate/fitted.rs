@@ -141,7 +141,7 @@ impl Fitted {
         case: &Case,
         timeline: &mut Timeline<'_>,
         content: &ContentBased,
-        answer: impl FnOnce(&[Box<dyn Candidates + '_>], &RowSet) -> R,
+        answer: impl FnOnce(&[Box<dyn Candidates + '_>], &RowSet, &Taste) -> R,
     ) -> R {
         let allowed = self.allowed(case);
         let mut engaged: Vec<_> = case.history.iter().map(|e| (e.item, e.weight)).collect();
@@ -180,7 +180,7 @@ impl Fitted {
             trace: None,
         };
         let sources: Vec<_> = self.sources.iter().map(|source| question.ask(*source)).collect();
-        answer(&sources, &allowed)
+        answer(&sources, &allowed, &taste)
     }
 
     fn allowed(&self, case: &Case) -> RowSet {

@@ -12,6 +12,7 @@ use super::split::{Case, Split};
 use super::{Fitted, Model, Options, Result};
 use crate::candidates::Candidates;
 use crate::fuse::Ensemble;
+use crate::live::users::Taste;
 use crate::ranker::Ranker;
 use crate::ranker::features::Layout;
 use crate::ranker::fit::{self, Wanted};
@@ -46,16 +47,15 @@ fn choices(cases: &[Case], fitted: &Fitted, layout: &Layout, options: &Options) 
             let seed = options.split.seed ^ u64::from(case.user) << 20 ^ at;
             let mut rng = ChaCha8Rng::seed_from_u64(seed);
             let content = &options.engine.content;
-            fitted.ask(case, &mut timeline, content, |sources, allowed| {
+            fitted.ask(case, &mut timeline, content, |sources, allowed, taste| {
                 let ensemble = ensemble(sources.iter(), allowed, options);
-                let titles = case.history.len();
                 // One of several targets is as good as another.
                 let Some(target) = case.targets.first().filter(|row| allowed.contains(**row))
                 else {
                     return;
                 };
                 let offer = Offer { layout, ensemble: &ensemble, view: fitted.view(), allowed };
-                found.push(offer.choice(*target, titles, &mut rng));
+                found.push(offer.choice(*target, (taste, case.at), &mut rng));
             });
         }
         found
@@ -82,14 +82,14 @@ fn ensemble<'s>(
 /// The list of a case by the ranker, of the sources that take part in the model.
 pub(super) fn list(
     ranker: &Ranker,
-    (case, fitted): (&Case, &Fitted),
+    (case, taste, fitted): (&Case, &Taste, &Fitted),
     sources: &[Box<dyn Candidates + '_>],
     allowed: &RowSet,
     (options, model): (&Options, Model),
 ) -> Vec<(u32, f32)> {
     let taking_part = sources.iter().filter(|source| model.takes(source.source()));
     let ensemble = ensemble(taking_part, allowed, options);
-    let known =
-        Known { titles: case.history.len(), moment: UNKNOWN, weights: &ranker.weights, asked: 0.0 };
+    let viewer = taste.viewer(&ranker.layout, fitted.view(), case.at);
+    let known = Known { viewer: &viewer, moment: UNKNOWN, weights: &ranker.weights, asked: 0.0 };
     Ranking::new(ranker, &ensemble, fitted.view(), &known, &[]).list(LIST)
 }

@@ -12,6 +12,8 @@ use crate::catalogue::{Catalogue, View};
 use crate::error::{Error, Result};
 use crate::history::{History, Liked};
 use crate::live::shortlist::Kept;
+use crate::ranker::features::Layout;
+use crate::ranker::viewer::Viewer;
 use crate::snapshot::Snapshot;
 
 #[cfg(test)]
@@ -89,6 +91,11 @@ impl Taste {
             by_recent_factors: Kept::default(),
             by_embedding: Kept::default(),
         }
+    }
+
+    /// The user as a ranker's features see them.
+    pub(crate) fn viewer(&self, layout: &Layout, view: &View, now: Timestamp) -> Viewer {
+        Viewer::of(layout, view, now, self.engaged.len(), self.recent.iter().copied())
     }
 }
 

@@ -11,6 +11,9 @@ const NEW: f32 = 5.0;
 /// How much louder than other circumstances it is before the first.
 const LIKED: f32 = 9.0;
 
+/// The same of who they are: people of an age or a country watch alike, but less than those who like the same.
+const AKIN: f32 = 3.0;
+
 /// How much louder a circumstance is that somebody chose than one that is just so, as a device or the time.
 const ASKED: f32 = 4.0;
 
@@ -56,7 +59,7 @@ impl Default for Fusion {
             item_item: 0.0,
             sequence: 0.50,
             attributes: 0.20,
-            embedding: 0.0,
+            embedding: 0.20,
             trending: 0.20,
             popular: 0.02,
             context: 0.10,
@@ -80,6 +83,8 @@ impl Fusion {
         }
         if !asked.genres.is_empty() {
             louder += LIKED * NEW / (NEW + titles);
+        } else if asked.age_range.is_some() || asked.region.is_some() {
+            louder += AKIN * NEW / (NEW + titles);
         }
         Self {
             collaborative: self.collaborative * known,

@@ -9,6 +9,7 @@ use std::collections::HashMap;
 
 use sona_domain::{Content, Source};
 
+use super::viewer::Viewer;
 use crate::catalogue::View;
 
 /// Genres that have a feature, the most frequent of the catalogue.
@@ -25,6 +26,11 @@ const YEARS: [(f32, f32); 8] = [
     (2009.0, 4.0),
     (2015.0, 4.0),
 ];
+
+/// How old a title is, in years, around which it counts as of that age, and how wide that is. What is new becomes old: an
+/// age goes on meaning what a year meant when a ranker was trained.
+const AGES: [(f32, f32); 6] =
+    [(0.0, 1.0), (2.0, 1.5), (5.0, 2.5), (11.0, 5.0), (22.0, 8.0), (40.0, 12.0)];
 
 /// One feature of a source.
 struct Term {
@@ -76,6 +82,10 @@ const TERMS: [Term; 17] = [
     Term { source: Source::Popular, name: "popular by depth", of: |x| 0.3 * x, by_depth: true },
 ];
 
+/// Features of how a title suits what the user has watched lately, after all others.
+const FITS: [(About, &str); 2] =
+    [(About::Year, "years watched lately"), (About::Genre, "genres watched lately")];
+
 /// What a feature is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum About {
@@ -91,6 +101,7 @@ pub(crate) enum About {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Layout {
     genres: Vec<String>,
+    /// Where each is among them.
     places: HashMap<String, usize>,
 }
 
@@ -110,7 +121,7 @@ impl Layout {
 
     /// The layout with these genres.
     pub(crate) fn new(genres: Vec<String>) -> Self {
-        let places = genres.iter().cloned().zip(TERMS.len() + YEARS.len()..).collect();
+        let places = genres.iter().cloned().zip(0..).collect();
         Self { genres, places }
     }
 
@@ -121,31 +132,49 @@ impl Layout {
 
     /// How many features there are.
     pub(crate) fn width(&self) -> usize {
-        TERMS.len() + YEARS.len() + self.genres.len()
+        self.fits_from() + FITS.len()
+    }
+
+    fn genres_from(&self) -> usize {
+        TERMS.len() + YEARS.len() + AGES.len()
+    }
+
+    fn fits_from(&self) -> usize {
+        self.genres_from() + self.genres.len()
     }
 
     /// The features' names, in order.
     pub(crate) fn names(&self) -> Vec<String> {
         let terms = TERMS.iter().map(|term| term.name.to_owned());
         let years = YEARS.iter().map(|(year, _)| format!("made around {year}"));
-        terms.chain(years).chain(self.genres.iter().map(|genre| format!("genre {genre}"))).collect()
+        let ages = AGES.iter().map(|(age, _)| format!("{age} years old"));
+        let genres = self.genres.iter().map(|genre| format!("genre {genre}"));
+        let fits = FITS.iter().map(|(_, name)| (*name).to_owned());
+        terms.chain(years).chain(ages).chain(genres).chain(fits).collect()
     }
 
     /// What each feature is about, in order.
     pub(crate) fn about(&self) -> impl Iterator<Item = About> {
         let terms = TERMS.iter().map(|term| About::Source(term.source));
-        let years = YEARS.iter().map(|_| About::Year);
-        terms.chain(years).chain(self.genres.iter().map(|_| About::Genre))
+        let years = YEARS.iter().chain(&AGES).map(|_| About::Year);
+        let genres = self.genres.iter().map(|_| About::Genre);
+        terms.chain(years).chain(genres).chain(FITS.iter().map(|(about, _)| *about))
     }
 
-    /// Writes a candidate's features into `row`: `raw` is what each source knows of it, and of the user `depth` is known.
+    /// Which of the layout's genres these are.
+    pub(crate) fn places_of(&self, genres: &[String]) -> impl Iterator<Item = usize> {
+        genres.iter().filter_map(|genre| self.places.get(genre).copied())
+    }
+
+    /// Writes a candidate's features for a user into `row`; `raw` is what each source knows of it.
     pub(crate) fn fill(
         &self,
         row: &mut [f32],
         raw: &RawValues,
-        depth: f32,
+        viewer: &Viewer,
         content: Option<&Content>,
     ) {
+        let depth = viewer.depth();
         for (value, term) in row.iter_mut().zip(&TERMS) {
             let scale = if term.by_depth { depth } else { 1.0 };
             *value = (term.of)(raw.0[term.source as usize]) * scale;
@@ -153,13 +182,24 @@ impl Layout {
         row[TERMS.len()..].fill(0.0);
         let Some(content) = content else { return };
         if let Some(made) = content.year {
-            for (value, (year, width)) in row[TERMS.len()..].iter_mut().zip(YEARS) {
-                *value = (-0.5 * ((f32::from(made) - year) / width).powi(2)).exp();
-            }
+            let (years, ages) = row[TERMS.len()..self.genres_from()].split_at_mut(YEARS.len());
+            bumps(years, f32::from(made), &YEARS);
+            bumps(ages, (viewer.year() - f32::from(made)).max(0.0), &AGES);
         }
-        for place in content.genres.iter().filter_map(|genre| self.places.get(genre)) {
-            row[*place] = 1.0;
+        let genres = self.genres_from();
+        for place in self.places_of(&content.genres) {
+            row[genres + place] = 1.0;
         }
+        let fits = self.fits_from();
+        row[fits] = 0.5 * (0.05 + viewer.year_fit(content.year)).ln();
+        row[fits + 1] = 2.0 * viewer.genre_fit(self.places_of(&content.genres));
+    }
+}
+
+/// How near `at` is to each of the places.
+fn bumps(values: &mut [f32], at: f32, places: &[(f32, f32)]) {
+    for (value, (place, width)) in values.iter_mut().zip(places) {
+        *value = (-0.5 * ((at - place) / width).powi(2)).exp();
     }
 }
 

@@ -154,6 +154,9 @@ fn again_with_trees(
 }
 
 fn trees(choices: &[Choice], options: &rank::Options) -> Option<rank::Model> {
+    if options.trees == 0 {
+        return None;
+    }
     let width = choices.first().map(|choice| tree_rows(choice).width())?;
     let (mut data, mut gains, mut sizes, mut counted) = (vec![], vec![], vec![], vec![]);
     for choice in choices {

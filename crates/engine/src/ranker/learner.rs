@@ -68,7 +68,7 @@ impl Engine {
                 view: question.view,
                 allowed: question.allowed,
             };
-            let choice = offer.choice(row, question.taste.engaged.len(), &mut rng);
+            let choice = offer.choice(row, (question.taste, event.timestamp), &mut rng);
             Some(Choice {
                 weight: weight_of(event, weight),
                 moment: moment(&question.taste.liked, event.timestamp, question.timezone),

@@ -9,9 +9,10 @@ use sona_numeric::listwise::List;
 use sona_numeric::rows::RowSet;
 use sona_numeric::sequence;
 
-use super::features::{Layout, depth};
+use super::features::Layout;
 use super::moment::{MOMENT, UNKNOWN, moment};
 use super::past::Past;
+use super::viewer::Viewer;
 use crate::Engine;
 use crate::candidates::Question;
 use crate::catalogue::View;
@@ -177,7 +178,7 @@ impl<'e> Replay<'e> {
         let choice = self.ask(&taste, &allowed, before.at, |ensemble| {
             let (layout, view) = (self.layout, self.view);
             let offer = Offer { layout, ensemble, view, allowed: &allowed };
-            offer.choice(before.row, taste.engaged.len(), &mut rng)
+            offer.choice(before.row, (&taste, before.at), &mut rng)
         });
         let zone = &self.engine.options.context.timezone;
         let moment = moment(&taste.liked, before.at, zone);
@@ -251,10 +252,17 @@ pub(crate) struct Offer<'o> {
 }
 
 impl Offer<'_> {
-    /// The choice of `chosen` by a user with so many titles, as one whose moment is not known.
-    pub(crate) fn choice(&self, chosen: u32, titles: usize, rng: &mut ChaCha8Rng) -> Choice {
+    /// The choice of `chosen` by a user at a time, as one of whose moment no more is known.
+    pub(crate) fn choice(
+        &self,
+        chosen: u32,
+        (taste, now): (&Taste, Timestamp),
+        rng: &mut ChaCha8Rng,
+    ) -> Choice {
         let (rows, offsets) = sample(self.ensemble, self.allowed, chosen, rng);
-        let features = features(self.layout, self.ensemble, self.view, titles, &rows);
+        let viewer = taste.viewer(self.layout, self.view, now);
+        let features = features(self.layout, self.ensemble, self.view, &viewer, &rows);
+        let titles = viewer.titles();
         Choice { features, offsets, chosen: 0, weight: 1.0, moment: UNKNOWN, titles }
     }
 }
@@ -313,13 +321,13 @@ pub(crate) fn features(
     layout: &Layout,
     ensemble: &Ensemble<'_>,
     view: &View,
-    titles: usize,
+    viewer: &Viewer,
     rows: &[u32],
 ) -> Vec<f32> {
-    let (width, depth) = (layout.width(), depth(titles));
+    let width = layout.width();
     let mut features = vec![0.0; rows.len() * width];
     for (row, features) in rows.iter().zip(features.chunks_exact_mut(width)) {
-        layout.fill(features, &ensemble.raw(*row), depth, view.get(*row).map(AsRef::as_ref));
+        layout.fill(features, &ensemble.raw(*row), viewer, view.get(*row).map(AsRef::as_ref));
     }
     features
 }

@@ -1,7 +1,7 @@
 //! The circumstances of a request: rules at first, then what is watched in them, and what the user watches then.
 
 use serde_json::json;
-use sona_domain::{Company, EventDraft, Source, TimeOfDay, UserId, Zone};
+use sona_domain::{AgeRange, Company, EventDraft, Region, Source, TimeOfDay, UserId, Zone};
 use sona_engine::{RecommendRequest, RequestContext};
 use sona_testkit::databases::Backend;
 
@@ -15,7 +15,7 @@ fn told(event: EventDraft, context: &serde_json::Value) -> EventDraft {
 async fn ask(world: &World, user: &str, context: RequestContext) -> Vec<String> {
     let request = RecommendRequest {
         user_id: UserId::new(user).expect("an id"),
-        limit: 2,
+        limit: 3,
         exclude: Vec::new(),
         context,
     };
@@ -149,3 +149,37 @@ async fn a_chosen_company_is_heard_above_what_trends() {
     let kids = RequestContext { company: Some(Company::Kids), ..Default::default() };
     assert_eq!(ask(&world, "new", kids).await, ["cartoon", "horror"]);
 }
+
+async fn a_newcomer_gets_what_people_like_them_watch(backend: Backend) {
+    let mut world = World::with(backend, small_options()).await;
+    let titles = ["opera", "polka", "other"].map(|id| of_genre(id, "Music"));
+    world.engine.put_content(&titles).await.expect("written");
+    let mut events = Vec::new();
+    for n in 0..20 {
+        let (german, french) = (format!("g{n}"), format!("f{n}"));
+        let young = json!({"region": "DE", "age_range": "18-24"});
+        let old = json!({"region": "FR", "age_range": "65_and_over"});
+        events.push(told(watch(&german, "polka"), &young));
+        events.push(told(watch(&french, "opera"), &old));
+        events.push(told(watch(&german, "other"), &young));
+        events.push(told(watch(&french, "other"), &old));
+    }
+    world.track(events).await;
+    for restarted in [false, true] {
+        if restarted {
+            world.restart().await;
+        }
+        let from = |code| RequestContext { region: Region::parse(code).ok(), ..Default::default() };
+        let aged = |age| RequestContext { age_range: Some(age), ..Default::default() };
+        let before = async |context: RequestContext, one: &str, other: &str| {
+            let list = ask(&world, "new", context).await;
+            let place = |title| list.iter().position(|id| id == title).expect("in the list");
+            assert!(place(one) < place(other), "{list:?}");
+        };
+        before(from("DE"), "polka", "opera").await;
+        before(from("fr"), "opera", "polka").await;
+        before(aged(AgeRange::From18), "polka", "opera").await;
+        before(aged(AgeRange::From65), "opera", "polka").await;
+    }
+}
+on_both!(a_newcomer_gets_what_people_like_them_watch);

@@ -66,3 +66,16 @@ async fn who_is_erased_connects_nothing() {
     assert!(!found("x5").await, "only v4 had watched x4 and x5");
     assert!(found("x3").await, "v3 is still there");
 }
+
+#[tokio::test]
+async fn similar_titles_are_reached_too() {
+    let world = World::with(Backend::Sqlite, only(Source::Graph)).await;
+    fill(&world).await;
+    assert!(world.engine.similar(&content_id("t0"), 5).await.expect("answered").is_empty());
+    world.train().await;
+    let similar = world.engine.similar(&content_id("t0"), 3).await.expect("answered");
+    let mut found: Vec<_> = similar.iter().map(|title| title.content_id.as_str()).collect();
+    found.sort_unstable();
+    assert_eq!(found, ["t1", "t2", "t3"], "the others of the same director");
+    assert!(similar.iter().all(|title| title.sources[0].source == Source::Graph));
+}

@@ -120,11 +120,12 @@ async fn open(
     Engine::open(parts).await.expect("an engine")
 }
 
-/// Small factors, so that tests are quick.
+/// Small factors and no embedding, so that tests are quick.
 pub(crate) fn small_options() -> Options {
     let mut options = Options::default();
     options.als.factors = 8;
     options.als.iterations = 6;
+    options.fusion.embedding = 0.0;
     options
 }
 
@@ -135,6 +136,7 @@ pub(crate) fn only(source: Source) -> Options {
         collaborative: 0.0,
         sequence: 0.0,
         attributes: 0.0,
+        embedding: 0.0,
         trending: 0.0,
         popular: 0.0,
         context: 0.0,

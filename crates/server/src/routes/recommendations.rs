@@ -7,7 +7,8 @@ use serde::Deserialize;
 use serde_json::Value;
 use sona_domain::violation::Object;
 use sona_domain::{
-    Company, ContentId, DeviceType, Recommendations, TimeOfDay, UserId, Violations, Weekday,
+    AgeRange, Company, ContentId, DeviceType, Recommendations, TimeOfDay, UserId, Violations,
+    Weekday,
 };
 use sona_engine::{RecommendRequest, RequestContext};
 use utoipa::ToSchema;
@@ -63,6 +64,11 @@ pub(crate) struct Context {
     /// Where the user's clock hangs, by its name in the IANA database: tells the time of day and the weekday.
     #[schema(example = "Europe/Berlin")]
     timezone: Option<String>,
+    /// How old the user is; counts less the more the user has done.
+    age_range: Option<AgeRange>,
+    /// In which country the user lives, by its two letters (ISO 3166-1); counts less the more the user has done.
+    #[schema(example = "DE", min_length = 2, max_length = 2)]
+    region: Option<String>,
     /// Genres the user says they like, as when they sign up; they count less the more the user has done.
     #[schema(max_items = 20)]
     genres: Option<Vec<String>>,

@@ -120,7 +120,7 @@ async fn a_list_says_how_it_came_about_where_it_is_asked() {
     assert!(explain["stages"]["total"].as_u64() > Some(0), "{explain}");
     let sources = explain["sources"].as_array().expect("sources");
     assert!(
-        sources.iter().any(|s| s["source"] == "collaborative" && s["candidates"] == 6),
+        sources.iter().any(|s| s["source"] == "trending" && s["candidates"] == 6),
         "{explain:#}"
     );
     assert_eq!(

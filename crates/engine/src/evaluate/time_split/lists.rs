@@ -246,7 +246,7 @@ fn ranked(
     let moment = moment(&question.taste.liked, question.now, question.timezone);
     let weights =
         if with_layer { serving.weights(&moment) } else { serving.ranker.weights.clone() };
-    let titles = question.taste.engaged.len();
-    let known = Known { titles, moment, weights: &weights, asked: 0.0 };
+    let viewer = question.taste.viewer(&serving.ranker.layout, question.view, question.now);
+    let known = Known { viewer: &viewer, moment, weights: &weights, asked: 0.0 };
     Ranking::new(&serving.ranker, ensemble, question.view, &known, &[]).list(LIST)
 }
