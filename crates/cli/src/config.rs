@@ -59,6 +59,7 @@ pub(crate) struct Config {
     pub(crate) ranker: options::Ranker,
     /// How unlike the titles of a list are.
     pub(crate) diversity: options::Diversity,
+    pub(crate) adapters: options::Adapters,
     /// Text to vectors.
     pub(crate) encoder: options::TextEncoder,
     /// Training jobs.
@@ -215,6 +216,7 @@ impl Config {
             graph: self.graph.clone(),
             ranker: self.ranker.clone(),
             diversity: self.diversity.clone(),
+            adapters: self.adapters.clone(),
             vectors: options::Vectors { deadline_ms: self.vectors.deadline_ms },
             encoder: self.encoder.clone(),
             training: self.training.clone(),

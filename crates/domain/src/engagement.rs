@@ -158,6 +158,22 @@ mod tests {
     }
 
     #[test]
+    fn a_dismissal_takes_half_from_every_row_of_the_table() {
+        for (completion, want) in TABLE {
+            let got = [
+                viewing_weight(completion, None, false, true),
+                viewing_weight(completion, Some(5.0), false, true),
+                viewing_weight(completion, Some(1.0), false, true),
+                viewing_weight(completion, Some(5.0), true, true),
+            ];
+            for (got, want) in got.iter().zip(want) {
+                let want = (want - 0.5_f32).max(0.0);
+                assert!((got - want).abs() < 1e-4, "completion {completion}: {got} for {want}");
+            }
+        }
+    }
+
+    #[test]
     fn dismissal_takes_half_and_never_goes_below_zero() {
         assert!((viewing_weight(1.0, Some(5.0), true, true) - 0.4).abs() < 1e-6);
         assert!(viewing_weight(0.3, None, false, true).abs() < 1e-6);

@@ -39,6 +39,8 @@ pub struct Erased {
     pub embeddings: u64,
     /// Lists that were logged as shown to the user.
     pub exposures: u64,
+    /// Stored versions of the user's adapters, of all names.
+    pub adapters: u64,
     /// Profiles that waited to be stored, 0 or 1.
     pub waiting_profiles: u64,
     /// States held in this process's memory, 0 or 1. Other processes drop theirs when they next look at the

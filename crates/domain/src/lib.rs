@@ -1,4 +1,4 @@
-//! The words Sona uses: ids, content, events, profiles, recommendations, jobs and models.
+//! The words Sona uses: ids, content, events, profiles, recommendations, jobs, models and adapters.
 //!
 //! Plain values and total functions on them. No IO, no async, no clock of its own, no randomness:
 //! whoever needs the time passes a [`Timestamp`] or a [`Clock`].
@@ -20,10 +20,12 @@
 //! | [`score`] | what given titles score for a user |
 //! | [`job`] | training jobs and their state machine |
 //! | [`model`] | registered model versions |
+//! | [`adapter`] | users' adapters, in versions |
 //! | [`identity`] | who is asking, and what they may do |
 //! | [`api_key`] | API keys, without their secrets |
 //! | [`violation`] | what is wrong with an input, and where |
 
+pub mod adapter;
 pub mod api_key;
 pub mod content;
 pub mod context;
@@ -43,6 +45,9 @@ pub mod score;
 pub mod time;
 pub mod violation;
 
+pub use adapter::{
+    Adapter, AdapterName, AdapterState, AdapterStatistics, AdapterUse, AdapterVersion, NewAdapter,
+};
 pub use api_key::{ApiKey, ApiKeyState};
 pub use content::{Content, ContentType, Credit, RoleType};
 pub use context::{

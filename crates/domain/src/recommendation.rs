@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
+use crate::adapter::AdapterUse;
 use crate::explain::Explain;
 use crate::id::{ContentId, RecommendationId, UserId};
 use crate::time::Timestamp;
@@ -163,6 +164,8 @@ pub enum Factor {
     Year,
     /// Its genres.
     Genre,
+    /// What the user's own adapter adds.
+    Adapter,
     /// How much it is like the titles before it in the list.
     Diversity,
 }
@@ -174,6 +177,7 @@ impl Factor {
             Self::Base => "base",
             Self::Year => "year",
             Self::Genre => "genre",
+            Self::Adapter => "adapter",
             Self::Diversity => "diversity",
         }
     }
@@ -270,6 +274,9 @@ pub struct Recommendations {
     /// factors; absent if no two titles have any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub intra_list_distance: Option<f32>,
+    /// How the user's own adapter took part; absent where there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub adapter: Option<AdapterUse>,
     /// Which sources took part.
     pub sources: Vec<SourceStatus>,
     /// How many events of this user the answer rests on; 0 for an unknown user.

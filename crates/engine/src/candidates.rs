@@ -17,6 +17,7 @@ use sona_numeric::attribute::Near;
 use sona_numeric::rows::RowSet;
 use sona_numeric::walk::Walk;
 
+use crate::adapters::Personal;
 use crate::catalogue::View;
 use crate::explain::Trace;
 use crate::live::counts::Counts;
@@ -66,6 +67,8 @@ pub(crate) struct Question<'q> {
     pub(crate) narrowed: bool,
     /// How many candidates each source may bring.
     pub(crate) limit: usize,
+    /// What is private of the user.
+    pub(crate) personal: Option<&'q Personal>,
     /// Where it is measured how long they take, if it is.
     pub(crate) trace: Option<&'q Trace>,
 }

@@ -36,8 +36,11 @@ impl Engine {
 
     /// The log task's part: the rows, and what is in memory.
     pub(crate) async fn erase_rows(&self, user: &UserId) -> Result<Erasure> {
+        // No adapter of theirs is being written while they go, and none is after.
+        let _turn = self.unsaved_adapters.turn().await;
         let rows = Rows::erase(&*self.store, user, self.clock.now()).await?;
         let mut erasure = rows.erasure;
+        self.unsaved_adapters.forget(user);
         erasure.removed.states = u64::from(self.users.forget(user).await);
         let applied = self.applied();
         let events = rows.events.into_iter().filter(|logged| logged.cursor <= applied);
@@ -97,6 +100,7 @@ impl Rows {
                 profiles: counts.profiles,
                 embeddings: counts.embeddings,
                 exposures: counts.exposures,
+                adapters: counts.adapters,
                 ..Erased::default()
             },
             files: FileTraces::Remain,

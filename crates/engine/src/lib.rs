@@ -26,6 +26,7 @@ pub mod train;
 pub mod tune;
 pub mod vectors;
 
+mod adapters;
 mod attributes;
 mod candidates;
 mod catalogue;
@@ -66,6 +67,7 @@ use sona_store::vectors::EMBEDDED;
 use sona_store::{Blobs, Store, VectorIndex};
 use tokio::sync::mpsc;
 
+pub use adapters::{AdapterCounts, BASE_LAYER_NAME};
 pub use content::WriteContent;
 pub use encoder::{ENCODER_NAME, Encoded, EncoderInfo, EncoderKind};
 pub use erase::erase_stored;
@@ -79,6 +81,7 @@ pub use score::{MAX_SCORED, ScoreRequest};
 pub use start::MODEL_NAME;
 pub use vectors::EMBEDDINGS_NAME;
 
+use adapters::{BaseLayer, Unsaved};
 use catalogue::Catalogue;
 use encoder::Encoders;
 use exposures::Exposures;
@@ -125,6 +128,9 @@ pub struct Engine {
     requests: mpsc::Sender<Request>,
     encoders: Encoders,
     ranking: ArcSwapOption<Serving>,
+    base_layer: ArcSwapOption<BaseLayer>,
+    unsaved_adapters: Unsaved,
+    adapter_counters: adapters::Counters,
     vectors: RwLock<Vectors>,
     follower: Arc<Follower>,
     elsewhere: Option<Arc<Elsewhere>>,
@@ -141,6 +147,7 @@ struct Condition {
     preparing: Option<i64>,
     /// The ranker that was loaded last, or could not be.
     ranker_tried: Option<i64>,
+    base_layer_tried: Option<i64>,
     /// How far the log was at the last training this process knows of, whatever became of it.
     trained_through: Cursor,
 }
@@ -180,6 +187,10 @@ pub struct Stats {
     pub vector_searches: Vec<(&'static str, u64)>,
     /// What became of the lists this process has shown.
     pub exposures: ExposureCounts,
+    /// What became of users' adapters in this process.
+    pub adapters: AdapterCounts,
+    /// The base layer they are on; absent where there is none, or none that fits the ranker.
+    pub base_layer_version: Option<i64>,
 }
 
 impl Engine {
@@ -215,6 +226,9 @@ impl Engine {
             requests,
             encoders,
             ranking: ArcSwapOption::empty(),
+            base_layer: ArcSwapOption::empty(),
+            unsaved_adapters: Unsaved::default(),
+            adapter_counters: adapters::Counters::default(),
             vectors: RwLock::default(),
             follower: Arc::default(),
             elsewhere,
@@ -227,17 +241,21 @@ impl Engine {
         if let Err(error) = engine.load_ranker().await {
             tracing::error!(%error, "the ranker cannot be served; lists are ordered by weights");
         }
+        if let Err(error) = engine.follow_base_layer().await {
+            tracing::error!(%error, "the base layer cannot be read; users are served without adapters");
+        }
         tokio::spawn(LogTask::new(engine.clone(), queue).run());
         let period = Duration::from_millis(engine.options.live.follow_interval_ms.max(10));
         tokio::spawn(vectors::follow(Arc::downgrade(&engine), engine.follower.clone(), period));
         if let Some(elsewhere) = &engine.elsewhere {
             tokio::spawn(vectors::copy(Arc::downgrade(&engine), elsewhere.clone(), period));
         }
+        tokio::spawn(adapters::write_behind(Arc::downgrade(&engine)));
         tokio::spawn(exposures::write_behind(Arc::downgrade(&engine), engine.exposures.clone()));
         Ok(engine)
     }
 
-    /// Finishes what waits, writes profiles and what was shown behind, and closes the database.
+    /// Finishes what waits, writes profiles, adapters and what was shown behind, and closes the database.
     pub async fn close(&self) {
         self.follower.stop();
         self.elsewhere.iter().for_each(|elsewhere| elsewhere.wake());
@@ -245,6 +263,7 @@ impl Engine {
         if self.requests.send(Request::Stop { reply }).await.is_ok() {
             let _ = done.await;
         }
+        self.close_adapters().await;
         self.close_exposures().await;
         self.store.close().await;
     }
@@ -281,6 +300,8 @@ impl Engine {
             vector_index_error: elsewhere.and_then(Elsewhere::error),
             vector_searches: elsewhere.map(Elsewhere::searches).unwrap_or_default(),
             exposures: self.exposures.counts(),
+            adapters: self.adapter_counters.read(self.unsaved_adapters.len()),
+            base_layer_version: self.base_layer().map(|base| base.version),
         }
     }
 

@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::Engine;
+use crate::adapters::Taught;
 use crate::error::{Error, Result};
 use crate::live::counts::key_of_digest;
 use crate::ranker::Serving;
@@ -70,14 +71,21 @@ struct Committed {
     logged: Vec<LoggedEvent>,
     /// What those of them teach that were looked at, and whom.
     lessons: Option<(Arc<Serving>, Vec<Lesson>)>,
+    /// What they teach their users' adapters.
+    taught: Vec<Taught>,
 }
 
 impl Committed {
     /// What was learned from events that did become durable.
-    fn learned(&self, taught: &[Event], lessons: Vec<Option<Lesson>>) -> Vec<Lesson> {
+    fn learned(
+        &self,
+        taught: &[Event],
+        lessons: Vec<(Option<Lesson>, Option<Taught>)>,
+    ) -> (Vec<Lesson>, Vec<Taught>) {
         let durable: HashSet<_> = self.logged.iter().map(|logged| &logged.event.event_id).collect();
         let of = taught.iter().zip(lessons).filter(|(event, _)| durable.contains(&event.event_id));
-        of.filter_map(|(_, lesson)| lesson).collect()
+        let (lessons, personal): (Vec<_>, Vec<_>) = of.map(|(_, lesson)| lesson).unzip();
+        (lessons.into_iter().flatten().collect(), personal.into_iter().flatten().collect())
     }
 }
 
@@ -149,7 +157,9 @@ impl LogTask {
                     None => Vec::new(),
                 }
             });
-            fresh.lessons = serving.map(|serving| (serving, fresh.learned(&taught, lessons)));
+            let (lessons, personal) = fresh.learned(&taught, lessons);
+            fresh.lessons = serving.map(|serving| (serving, lessons));
+            fresh.taught = personal;
             committed = Some(fresh);
             batches += 1;
             // What else there is to do gets its turn, however many appends there are.
@@ -216,11 +226,14 @@ impl LogTask {
 
     /// Applies what was committed, then answers those who wait for it.
     async fn finish_batch(&mut self, committed: Option<Committed>) {
-        let Some(Committed { waiting, outcomes, logged, lessons }) = committed else { return };
+        let Some(Committed { waiting, outcomes, logged, lessons, taught }) = committed else {
+            return;
+        };
         let applied = self.apply_committed(&logged).await;
         if let Some((serving, lessons)) = lessons {
             serving.keep(&lessons);
         }
+        self.engine.teach_adapters(taught);
         answer(waiting, outcomes.and_then(|outcomes| applied.map(|()| outcomes)));
     }
 
@@ -242,6 +255,7 @@ impl LogTask {
                 return Ok(());
             }
             self.apply(&events).await?;
+            self.engine.adapters_go_stale(&events).await;
         }
     }
 
@@ -276,6 +290,7 @@ impl LogTask {
         engine.follow_model().await?;
         engine.follow_encoder().await?;
         engine.follow_ranker().await?;
+        engine.follow_base_layer().await?;
         engine.follow_lessons().await?;
         engine.expire_trending();
         keys
@@ -288,6 +303,7 @@ impl LogTask {
         let Some(last) = removals.last() else { return Ok(()) };
         let keys: HashSet<_> = removals.iter().map(|r| key_of_digest(&r.user_digest)).collect();
         self.active.retain(|user| !keys.contains(&crate::live::counts::viewer_key(user)));
+        engine.unsaved_adapters.forget_where(|user| keys.contains(&user));
         engine.forget_viewers(&keys).await;
         engine.removals_seen.store(last.sequence, Ordering::Release);
         Ok(())
@@ -359,11 +375,12 @@ async fn commit(engine: &Engine, events: Vec<Event>, waiting: Vec<(usize, Reply)
                     AppendOutcome::Duplicate => None,
                 })
                 .collect();
-            Committed { waiting, outcomes: Ok(outcomes), logged, lessons: None }
+            Committed { waiting, outcomes: Ok(outcomes), logged, lessons: None, taught: Vec::new() }
         }
         Err(error) => {
             let logged = Vec::new();
-            Committed { waiting, outcomes: Err(error.into()), logged, lessons: None }
+            let outcomes = Err(error.into());
+            Committed { waiting, outcomes, logged, lessons: None, taught: Vec::new() }
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Every number the engine can be told, with its default. The binary's configuration file is the sum of
 //! these, so a default is written once.
 
+mod adapters;
 mod diversity;
 mod exposures;
 mod fusion;
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use sona_domain::{EventRules, Zone};
 use sona_numeric::{Interactions, als, attribute, embedding, item_item, sequence, walk};
 
+pub use adapters::Adapters;
 pub use diversity::{Capped, Diversity};
 pub use exposures::Exposures;
 pub use fusion::Fusion;
@@ -44,6 +46,8 @@ pub struct Options {
     pub graph: Graph,
     /// The ranker.
     pub ranker: Ranker,
+    /// Users' adapters.
+    pub adapters: Adapters,
     /// How unlike the titles of a list are.
     pub diversity: Diversity,
     /// An index of title vectors outside of this process.

@@ -54,6 +54,7 @@ impl Engine {
         let viewer = taste.viewer(&serving.ranker.layout, question.view, question.now);
         let known = Known {
             viewer: &viewer,
+            personal: question.personal,
             moment,
             weights: &serving.weights(&moment),
             asked: asked_for(question.context, titles),

@@ -70,6 +70,11 @@ impl Ranker {
         online::State::new(layout.width(), moment::MOMENT, online::Options::default())
     }
 
+    /// A layer that learns as its own does, and has learned nothing.
+    pub(crate) fn fresh_layer(&self) -> online::State {
+        online::State::new(self.layout.width(), moment::MOMENT, self.layer.options())
+    }
+
     /// The logits of `rows` candidates with these features, before the layer.
     pub(crate) fn base(&self, features: &[f32], rows: usize, user: [f32; USER]) -> Vec<f64> {
         let mut logits = self.tree_logits(features, rows, user);

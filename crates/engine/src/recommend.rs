@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use sona_domain::{
-    Adjustment, ContentId, Factor, Recommendation, RecommendationId, RecommendationType,
-    Recommendations, Source, Timestamp, UserId,
+    AdapterState, AdapterUse, Adjustment, ContentId, Factor, Recommendation, RecommendationId,
+    RecommendationType, Recommendations, Source, Timestamp, UserId,
 };
 use sona_numeric::rows::RowSet;
 use sona_numeric::sequence;
 
 use crate::Engine;
+use crate::adapters::Personal;
 use crate::candidates::{Question, content};
 use crate::catalogue::View;
 use crate::diversify::{distance, diversify};
@@ -59,6 +60,8 @@ struct Asked {
     snapshot: Arc<Snapshot>,
     /// The ranker that serves.
     serving: Option<Arc<Serving>>,
+    /// What is private of the user.
+    personal: Option<Personal>,
     view: Arc<View>,
     taste: Arc<Taste>,
     allowed: RowSet,
@@ -72,7 +75,7 @@ struct Asked {
 impl Engine {
     /// The user's list. An unknown user gets a cold one; it is empty only if nothing unseen is available.
     pub async fn recommend(&self, request: &RecommendRequest) -> Result<Recommendations> {
-        let user = self.users.get(&request.user_id, &*self.store, &self.catalogue).await?;
+        let user = self.user(&request.user_id).await?;
         let asked = self.stand_on(request, &user, (self.clock.now(), None));
         let found = self.find_near(&asked).await;
         Ok(self.answer(request, &user, (&asked, &found), None))
@@ -81,7 +84,7 @@ impl Engine {
     /// As [`Engine::recommend`], and says how the list came about.
     pub async fn recommend_explained(&self, request: &RecommendRequest) -> Result<Recommendations> {
         let started = Instant::now();
-        let user = self.users.get(&request.user_id, &*self.store, &self.catalogue).await?;
+        let user = self.user(&request.user_id).await?;
         let trace = Trace::new(started);
         let asked = self.stand_on(request, &user, (self.clock.now(), Some(&trace)));
         let searched = Instant::now();
@@ -106,6 +109,7 @@ impl Engine {
         Asked {
             allowed: Trace::time(trace, Stage::Gate, || gate::allowed(&view, &taste, &excluded)),
             serving: self.ranking.load_full(),
+            personal: self.base_layer().and_then(|base| user.adapter.on(&base)),
             narrowed: !excluded.is_empty(),
             per_source: self.options.fusion.candidates_per_source.max(limit + SPARE),
             now,
@@ -151,6 +155,7 @@ impl Engine {
                 user_id: request.user_id.clone(),
                 recommendations: presented.items,
                 intra_list_distance: presented.intra_list_distance,
+                adapter: self.adapter_use(question),
                 sources,
                 interaction_count: user.state().interaction_count,
                 model_version: question.snapshot.version(),
@@ -160,6 +165,23 @@ impl Engine {
             self.expose(&answer, order.ranker_version());
             answer
         })
+    }
+
+    /// A user's state, with what is private of them.
+    pub(crate) async fn user(&self, id: &UserId) -> Result<Arc<User>> {
+        let user = self.users.get(id, &*self.store, &self.catalogue).await?;
+        self.load_adapter(id, &user).await;
+        Ok(user)
+    }
+
+    /// How the user's adapter takes part in an answer.
+    fn adapter_use(&self, question: &Question<'_>) -> Option<AdapterUse> {
+        self.base_layer()?;
+        let unavailable = AdapterUse { state: AdapterState::Unavailable, events: 0, gain: 0.0 };
+        let least = self.options.adapters.least_events;
+        let used = question.personal.map_or(unavailable, |own| own.state(least));
+        self.adapter_counters.list(used.state);
+        Some(used)
     }
 
     fn fresh_recommendation_id(&self) -> RecommendationId {
@@ -217,6 +239,7 @@ impl Engine {
             allowed,
             narrowed: asked.narrowed,
             limit: asked.per_source,
+            personal: asked.personal.as_ref(),
             trace,
         };
         let reasons = Reasons {

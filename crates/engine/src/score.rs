@@ -35,7 +35,7 @@ impl Engine {
     /// Scores titles as the user's list scores its candidates, also those that no source brings. A title that may not be
     /// shown to anybody has no score; one that this user has seen or dismissed has one, and it says so.
     pub async fn score(&self, request: &ScoreRequest) -> Result<Scores> {
-        let user = self.users.get(&request.user_id, &*self.store, &self.catalogue).await?;
+        let user = self.user(&request.user_id).await?;
         let as_list = RecommendRequest {
             user_id: request.user_id.clone(),
             limit: LIST,

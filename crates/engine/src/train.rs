@@ -15,6 +15,7 @@ use sona_domain::{JobId, JobOutcome, JobState, MetricPoint, ModelVersion, Traini
 use sona_store::NewJob;
 
 use crate::Engine;
+use crate::adapters::BASE_LAYER_NAME;
 use crate::artifact::Artifact;
 use crate::dataset::{Dataset, HeldOut};
 use crate::encoder::ENCODER_NAME;
@@ -144,6 +145,7 @@ impl Engine {
             ENCODER_NAME => self.train_encoder(&run).await,
             EMBEDDINGS_NAME => self.embed_catalogue(&run).await,
             RANKER_NAME => self.train_ranker(&run).await,
+            BASE_LAYER_NAME => self.train_base_layer(&run).await,
             _ => self.train(&run).await,
         };
         heartbeat.abort();

@@ -1,4 +1,4 @@
-//! The file formats data enters and leaves by. No database, no clock, no knowledge of what is in the catalogue.
+//! The file formats data enters and leaves by, and those of adapters. No database, no clock, no knowledge of what is in the catalogue.
 //!
 //! [`recognise()`] looks at a file or a folder and answers a [`Dataset`]: the layout's name for people and one
 //! [`Source`] per file, which says what is in it (events, catalogue entries, item attributes) and how it is written.
@@ -15,6 +15,8 @@
 //! | [`mod@write`] | what is written |
 //!
 //! [`vectors()`] reads files of vectors, which are no data set: JSON lines, Parquet or safetensors.
+//!
+//! [`adapters`] are the bytes in which what is learned of one user is kept, which is no data set either.
 //!
 //! Whether a file is compressed (gzip, Zstandard) is seen from its first bytes, never from its name.
 
@@ -33,6 +35,7 @@ mod source;
 mod time;
 mod vectors;
 
+pub mod adapters;
 pub mod field;
 pub mod options;
 pub mod recognise;

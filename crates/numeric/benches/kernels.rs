@@ -7,8 +7,8 @@ use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_mai
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use sona_numeric::{
-    Interactions, Matrix, Projection, RowSet, Scores, Transitions, als, dot, mmr, rank, sequence,
-    top_k,
+    Interactions, Matrix, Projection, RowSet, Scores, Transitions, als, dot, listwise, lora, mmr,
+    online, rank, sequence, top_k,
 };
 use std::hint::black_box;
 use std::ops::ControlFlow;
@@ -155,6 +155,56 @@ fn ranking(c: &mut Criterion) {
     group.finish();
 }
 
+/// A user's adapter of rank 8 in two contexts: by event (150 candidates besides the chosen one), and by request (500).
+fn adapters(c: &mut Criterion) {
+    let (inputs, rank, candidates) = (37, 8, 151);
+    let base = lora::Base::from_matrix(Matrix::from_vec(floats(rank * inputs), inputs));
+    let base = base.expect("finite");
+    let features = floats(500 * inputs);
+    let (mut z, context) = (Vec::new(), [1.0, 0.3]);
+    base.project(&features, &mut z);
+    for value in &mut z {
+        *value *= 50.0;
+    }
+    let offsets = floats(candidates);
+    let list = listwise::List {
+        features: &z[..candidates * rank],
+        offsets: &offsets,
+        chosen: 0,
+        weight: 1.0,
+    };
+    let mut state = online::State::new(rank, 2, online::Options { ridge: 1.0, forgetting: 1.0 });
+    let mut scratch = listwise::Scratch::default();
+    let mut group = c.benchmark_group("lora");
+    group.bench_function("statistics, 151 x 8", |b| {
+        b.iter(|| state.lesson(black_box(list), &context, &mut scratch));
+    });
+    let lesson = state.lesson(list, &context, &mut scratch).expect("finite");
+    group.bench_function("add a lesson, 16 x 16", |b| b.iter(|| state.learn(black_box(&lesson))));
+    group.bench_function("solve, 16 x 16", |b| b.iter(|| black_box(&mut state).solve()));
+    let fresh = lora::Adapter::new(rank, 2, lora::Options::default());
+    let opinion = lora::Opinion::Positive;
+    let choice = lora::Choice { list, context: &context, opinion };
+    group.bench_function("learn from an event, all of it", |b| {
+        // From one state: of a choice that is repeated for ever there is less and less to learn.
+        let learn = |mut adapter: lora::Adapter| adapter.learn(black_box(choice), &mut scratch);
+        b.iter_batched(|| fresh.clone(), learn, BatchSize::SmallInput);
+    });
+    let mut adapter = fresh.clone();
+    for _ in 0..10 {
+        adapter.learn(choice, &mut scratch).expect("finite");
+    }
+    let mut logits = vec![0.0; 500];
+    group.bench_function("adjust, 500 x 8", |b| {
+        b.iter(|| adapter.adjust(black_box(&z), &context, &mut logits));
+    });
+    let mut projected = Vec::new();
+    group.bench_function("project, 500 x 37", |b| {
+        b.iter(|| base.project(black_box(&features), &mut projected));
+    });
+    group.finish();
+}
+
 /// A list that does not repeat itself, of random vectors, whose similarities prune least.
 fn diversity(c: &mut Criterion) {
     let relevance: Vec<f32> = (0..500_u16).map(|at| 1.0 - f32::from(at) / 500.0).collect();
@@ -177,5 +227,5 @@ fn diversity(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(kernels, vectors, projection, transitions, training, ranking, diversity);
+criterion_group!(kernels, vectors, projection, transitions, training, ranking, adapters, diversity);
 criterion_main!(kernels);

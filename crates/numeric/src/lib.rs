@@ -3,7 +3,8 @@
 //! What it holds: implicit-feedback matrix factorisation ([`als`]), what is near what ([`item_item`]),
 //! what is alike ([`attribute`]), a small embedding of both ([`embedding`]), counts of what follows what
 //! ([`sequence`]), walks over a graph ([`walk`]), the nearest vectors ([`index`]), singular vectors ([`svd`]) and regression
-//! ([`ridge`]), what weighs how much in a list ([`listwise`]) and how that changes from event to event ([`online`]), trees that
+//! ([`ridge`]), what weighs how much in a list ([`listwise`]) and how that changes from event to event ([`online`]) and
+//! from user to user ([`lora`]), trees that
 //! order candidates ([`rank`]), sets of rows ([`rows`]) and their scores ([`scores`]), selection of the best ([`select`]) and
 //! of what differs ([`mmr`]), ranking metrics
 //! ([`metrics`]) and intervals around their means ([`bootstrap`]). What it deliberately does not hold: IO, async, logging, public ids, a clock or a
@@ -42,6 +43,7 @@ pub mod interactions;
 pub mod item_item;
 mod kernel;
 pub mod listwise;
+pub mod lora;
 pub mod matrix;
 pub mod metrics;
 pub mod mmr;

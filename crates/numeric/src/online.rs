@@ -151,6 +151,11 @@ impl State {
         self.options
     }
 
+    /// `B`, c×d, row-major.
+    pub fn solution(&self) -> &[f64] {
+        &self.solution
+    }
+
     /// d, c.
     pub fn shape(&self) -> (usize, usize) {
         (self.features, self.contexts)
@@ -239,16 +244,16 @@ impl State {
         }
     }
 
-    /// Works `B` out from all lessons. It stays as it was if that fails.
-    pub fn solve(&mut self) {
+    /// Works `B` out from all lessons. If that fails it stays as it was, and `false` is answered.
+    pub fn solve(&mut self) -> bool {
         let n = self.right.len();
         let mut matrix = self.precision.clone();
         for at in 0..n {
             matrix[at * n + at] += self.options.ridge;
         }
-        if let Some(solution) = cholesky::solve(&matrix, &self.right) {
-            self.solution = solution;
-        }
+        let Some(solution) = cholesky::solve(&matrix, &self.right) else { return false };
+        self.solution = solution;
+        true
     }
 }
 

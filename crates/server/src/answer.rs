@@ -34,6 +34,9 @@ impl Json {
         if let Some(distance) = answer.intra_list_distance {
             self.raw(r#","intra_list_distance":"#).value(&distance);
         }
+        if let Some(adapter) = answer.adapter {
+            self.raw(r#","adapter":"#).value(&adapter);
+        }
         self.raw(r#","sources":"#).list(&answer.sources, Self::status);
         self.raw(r#","interaction_count":"#).value(&answer.interaction_count);
         if let Some(version) = answer.model_version {
@@ -125,8 +128,8 @@ fn has_to_be_escaped(text: &str) -> bool {
 mod tests {
     use proptest::prelude::*;
     use sona_domain::{
-        ContentId, Drops, Explain, Factor, RecommendationId, RecommendationType, Source,
-        SourceTrace, Stages, Timestamp, UserId,
+        AdapterState, AdapterUse, ContentId, Drops, Explain, Factor, RecommendationId,
+        RecommendationType, Source, SourceTrace, Stages, Timestamp, UserId,
     };
 
     use super::*;
@@ -201,11 +204,18 @@ mod tests {
         })
     }
 
+    fn adapter() -> impl Strategy<Value = AdapterUse> {
+        let states = [AdapterState::Served, AdapterState::HeldBack];
+        (prop::sample::select(states.to_vec()), any::<u64>(), number())
+            .prop_map(|(state, events, gain)| AdapterUse { state, events, gain })
+    }
+
     prop_compose! {
         fn answer()(
             (list, user) in (id(), id()),
             recommendations in prop::collection::vec(item(), 0..4),
             intra_list_distance in prop::option::of(number()),
+            adapter in prop::option::of(adapter()),
             sources in prop::collection::vec(status(), 0..4),
             interaction_count in any::<u64>(),
             model_version in prop::option::of(any::<i64>()),
@@ -217,6 +227,7 @@ mod tests {
                 user_id: UserId::new(user).expect("an id"),
                 recommendations,
                 intra_list_distance,
+                adapter,
                 sources,
                 interaction_count,
                 model_version,

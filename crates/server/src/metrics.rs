@@ -14,7 +14,7 @@ use metrics::{
 };
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 use sona_domain::{Recommendations, Source};
-use sona_engine::Stats;
+use sona_engine::{AdapterCounts, Stats};
 
 use crate::identity::Refusal;
 
@@ -164,6 +164,7 @@ impl Metrics {
             counter!("sona_exposures_total", "outcome" => "written").absolute(shown.written);
             counter!("sona_exposures_total", "outcome" => "dropped").absolute(shown.dropped);
             gauge!("sona_exposures_waiting").set(shown.waiting as f64);
+            adapters(&stats.adapters, stats.base_layer_version);
             let errors = [
                 &stats.follow_error,
                 &stats.model_error,
@@ -182,6 +183,25 @@ impl Series {
         self.answered.increment(1);
         self.duration.record(elapsed.as_secs_f64());
     }
+}
+
+/// How users' adapters do.
+fn adapters(counts: &AdapterCounts, base_layer: Option<i64>) {
+    let lists = [
+        ("served", counts.served),
+        ("learning", counts.learning),
+        ("held_back", counts.held_back),
+        ("unavailable", counts.unavailable),
+    ];
+    for (state, lists) in lists {
+        counter!("sona_adapter_lists_total", "state" => state).absolute(lists);
+    }
+    for (outcome, events) in [("learned", counts.learned), ("refused", counts.refused)] {
+        counter!("sona_adapter_events_total", "outcome" => outcome).absolute(events);
+    }
+    counter!("sona_adapters_saved_total").absolute(counts.saved);
+    gauge!("sona_adapters_waiting").set(counts.waiting as f64);
+    gauge!("sona_base_layer_version").set(base_layer.unwrap_or(0) as f64);
 }
 
 fn describe() {
@@ -206,6 +226,20 @@ fn describe() {
         "Lists that were shown: written, or dropped because the database could not take them."
     );
     describe_gauge!("sona_exposures_waiting", "Lists shown that wait to be written.");
+    describe_counter!(
+        "sona_adapter_lists_total",
+        "Lists by how the user's adapter took part: served, learning, held_back, or unavailable."
+    );
+    describe_counter!(
+        "sona_adapter_events_total",
+        "Events users' adapters learned from, or refused."
+    );
+    describe_counter!("sona_adapters_saved_total", "Versions of adapters written.");
+    describe_gauge!("sona_adapters_waiting", "Users whose adapter waits to be written.");
+    describe_gauge!(
+        "sona_base_layer_version",
+        "The base layer adapters are on; 0 if there is none."
+    );
     describe_counter!("sona_refusals_total", "Callers turned away (401, 403), by reason.");
     describe_counter!(
         "sona_vector_searches_total",

@@ -19,6 +19,8 @@ pub struct RemovedUser {
     pub embeddings: u64,
     /// Lists removed that were shown to the user.
     pub exposures: u64,
+    /// Versions of adapters removed, of all names.
+    pub adapters: u64,
 }
 
 /// The trace a removal leaves so that every process forgets the user: a digest, not the id.
@@ -39,8 +41,8 @@ pub trait Users: Send + Sync {
     /// How many users there are.
     async fn count_users(&self) -> Result<u64>;
 
-    /// Removes the user, their events, profile, vectors and what was shown to them in one transaction; `None` if there is
-    /// nothing of them.
+    /// Removes the user, their events, profile, vectors, adapters and what was shown to them in one transaction; `None` if
+    /// there is nothing of them.
     async fn remove_user(&self, user: &UserId, now: Timestamp) -> Result<Option<RemovedUser>>;
 
     /// Sees to it that the database's files no longer hold deleted rows of `user`; says how far that went. To be

@@ -7,7 +7,7 @@ use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 use sona_domain::{JobId, JobOutcome, JobState, TrainingJob};
 use sona_engine::train::{Progress, Report};
-use sona_engine::{ENCODER_NAME, Engine, RANKER_NAME};
+use sona_engine::{BASE_LAYER_NAME, ENCODER_NAME, Engine, RANKER_NAME};
 
 use crate::config::{Config, DataDir};
 use crate::output::{Exit, say, say_json};
@@ -24,6 +24,8 @@ Processes that serve the same database swap the new model in by themselves.
 
 `ranker` learns the order of lists from what users chose in the latest part of the log, given what came before it; a
 process that serves does so by itself after every training.
+`base-layer` finds anew in what users differ from each other. The first ranker's training does so too; after this all users'
+adapters begin anew.
 
 `encoder` learns to encode texts from the catalogue, and from what users engage with if a collaborative model says so.
 `embeddings` gives every title a vector by the encoder in use, the configured or the learned one.
@@ -32,6 +34,7 @@ Examples:
   sona train
   sona train --json
   sona train ranker
+  sona train base-layer
   sona train encoder
   sona train embeddings
   SONA_ALS_FACTORS=128 sona train"
@@ -57,6 +60,8 @@ pub(crate) enum Model {
     First,
     /// What decides the order of lists.
     Ranker,
+    /// In what users differ: what their adapters learn on.
+    BaseLayer,
     /// Text to vectors; then the vectors of all titles.
     Encoder,
     /// The vectors of all titles, by the encoder in use.
@@ -70,7 +75,7 @@ pub(crate) async fn run(config: &Config, args: &Args) -> anyhow::Result<Exit> {
         config.encoder.model
     );
     anyhow::ensure!(
-        matches!(args.model, Model::Collaborative | Model::Ranker)
+        matches!(args.model, Model::Collaborative | Model::Ranker | Model::BaseLayer)
             || config.encoder.vectors.is_empty(),
         "the imported vectors {} are in use; clear encoder.vectors to encode the catalogue here",
         config.encoder.vectors
@@ -101,7 +106,11 @@ async fn train_all(
     let job = train(engine, model).await?;
     let next = match model {
         Model::Encoder => Some(Model::Embeddings),
-        Model::Collaborative | Model::First | Model::Ranker | Model::Embeddings => None,
+        Model::Collaborative
+        | Model::First
+        | Model::Ranker
+        | Model::BaseLayer
+        | Model::Embeddings => None,
     };
     let next = match next {
         Some(next) => Some(train(engine, next).await?),
@@ -116,6 +125,7 @@ pub(crate) async fn train(engine: &Arc<Engine>, model: Model) -> anyhow::Result<
         Model::Collaborative => engine.submit_training().await?,
         Model::First => engine.submit_first_training().await?,
         Model::Ranker => engine.submit_ranker_training().await?,
+        Model::BaseLayer => engine.submit_base_layer_training().await?,
         Model::Encoder => engine.submit_encoder_training().await?,
         Model::Embeddings => engine.submit_embedding().await?,
     };
@@ -163,6 +173,7 @@ pub(crate) fn summary(job: &TrainingJob) -> String {
             let what = match job.model_name.as_str() {
                 ENCODER_NAME => "encoder",
                 RANKER_NAME => "ranker",
+                BASE_LAYER_NAME => "base layer",
                 _ => "model",
             };
             format!("Trained {what} version {version} in {seconds:.1} s; it is served now.")
@@ -171,7 +182,11 @@ pub(crate) fn summary(job: &TrainingJob) -> String {
             format!("{titles} titles have a vector of {encoder}.")
         }
         Some(JobOutcome::Rejected { reason }) => {
-            let what = if job.model_name == RANKER_NAME { "ranker" } else { "model" };
+            let what = match job.model_name.as_str() {
+                RANKER_NAME => "ranker",
+                BASE_LAYER_NAME => "base layer",
+                _ => "model",
+            };
             format!("The new {what} is rejected, the old one stays: {reason}")
         }
         None => format!("Training job {} is {}.", job.job_id, job.state.as_str()),

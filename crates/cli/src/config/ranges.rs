@@ -15,6 +15,7 @@ pub(super) fn problems(config: &Config) -> Vec<String> {
     let mut found = Vec::new();
     server_and_live(config, &mut found);
     sources(config, &mut found);
+    adapters(config, &mut found);
     als_and_training(config, &mut found);
     for (name, rule) in &config.events.types {
         within(&mut found, &format!("events.types.{name}.weight"), rule.weight, 0.0..=1.0);
@@ -35,6 +36,14 @@ fn server_and_live(config: &Config, found: &mut Vec<String>) {
     within(found, "live.queue", config.live.queue, 1..=10_000_000);
     within(found, "exposures.keep_days", config.exposures.keep_days, 0..=36_500);
     within(found, "live.follow_interval_ms", config.live.follow_interval_ms, 10..=60_000);
+}
+
+fn adapters(config: &Config, found: &mut Vec<String>) {
+    let adapters = &config.adapters;
+    within(found, "adapters.rank", adapters.rank, 1..=32);
+    within(found, "adapters.least_events", adapters.least_events, 0..=1_000_000);
+    within(found, "adapters.solve_every", adapters.solve_every, 1..=10_000);
+    within(found, "adapters.keep_versions", adapters.keep_versions, 1..=1_000);
 }
 
 fn sources(config: &Config, found: &mut Vec<String>) {

@@ -177,6 +177,7 @@ impl Fitted {
             allowed: &allowed,
             narrowed: true,
             limit: LIST,
+            personal: None,
             trace: None,
         };
         let sources: Vec<_> = self.sources.iter().map(|source| question.ask(*source)).collect();
@@ -263,7 +264,7 @@ fn models(
     }
     if asked(Source::Embedding) {
         let embedding = watch.time(Source::Embedding, || embed(data, split, options))?;
-        snapshot = snapshot.with_embedding(Some(embedding));
+        snapshot = snapshot.with_embedding(embedding);
     }
     if asked(Source::Graph) {
         let graph = watch.time(Source::Graph, || graph(data, split, options));
@@ -300,12 +301,16 @@ fn near_items(data: &Data, split: &Split, options: &Options) -> Result<item_item
     Ok(item_item::fit(&matrix(data, split)?, &(&options.item_item).into())?)
 }
 
-fn embed(data: &Data, split: &Split, options: &Options) -> Result<Embedding> {
+/// `None` if nobody engaged with two items: there is nothing it could learn from.
+fn embed(data: &Data, split: &Split, options: &Options) -> Result<Option<Embedding>> {
     let sequences: Vec<_> = split.fit.iter().map(|user| items(user)).collect();
     let options = (&options.embedding).into();
     let go_on = &mut |_| ControlFlow::Continue(());
-    let model = embedding::fit(&sequences, &data.attributes, &options, go_on)?;
-    Ok(Embedding::of_rows(model, &data.attributes))
+    match embedding::fit(&sequences, &data.attributes, &options, go_on) {
+        Ok(model) => Ok(Some(Embedding::of_rows(model, &data.attributes))),
+        Err(embedding::Error::NoTargets) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Viewers of the fitted side, every item listed.

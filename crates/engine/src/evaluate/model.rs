@@ -37,6 +37,10 @@ pub enum Model {
     FusedWithout(Source),
     /// All sources, ordered by the ranker without the shared layer that learns from every event.
     WithoutLayer,
+    /// The fused lists, with the user's own adapter.
+    Adapted,
+    /// The fused lists, with somebody else's adapter: what an adapter learns is private if these are worse.
+    OthersAdapter,
     /// The fused lists, chosen so that they do not repeat themselves.
     Diversified,
     /// All sources, with the configured weights, where [`Model::Fused`] is ordered by a trained ranker.
@@ -54,26 +58,30 @@ impl Model {
     }
 
     /// The models `time-split` judges by default: every source that takes part, alone and left out, all of them fused, with
-    /// and without the shared layer, and by the configured weights.
+    /// and without the shared layer and adapters, and by the configured weights.
     pub fn in_time(fusion: &Fusion) -> Vec<Self> {
         let taking_part = fusion.asked();
         let alone = taking_part.iter().copied().map(Self::Alone);
         let without = taking_part.iter().copied().map(Self::FusedWithout);
-        let fused = [Self::Weighted, Self::Fused, Self::WithoutLayer, Self::Diversified];
+        let fused = [
+            Self::Weighted,
+            Self::Fused,
+            Self::WithoutLayer,
+            Self::Adapted,
+            Self::OthersAdapter,
+            Self::Diversified,
+        ];
         alone.chain(fused).chain(without).collect()
     }
 
     /// Whether its lists are ordered by a ranker.
     pub(crate) const fn is_ranked(self) -> bool {
-        match self {
-            Self::Fused | Self::FusedWithout(_) | Self::WithoutLayer | Self::Diversified => true,
-            Self::Alone(_) | Self::Weighted => false,
-        }
+        !matches!(self, Self::Alone(_) | Self::Weighted)
     }
 
     /// Whether only a replay in time can say how good it is.
     pub(crate) const fn is_in_time_only(self) -> bool {
-        matches!(self, Self::WithoutLayer | Self::Diversified)
+        matches!(self, Self::WithoutLayer | Self::Adapted | Self::OthersAdapter | Self::Diversified)
     }
 
     /// Whether a source takes part in its lists.
@@ -81,7 +89,12 @@ impl Model {
         match self {
             Self::Alone(one) => one == source,
             Self::FusedWithout(without) => without != source,
-            Self::Fused | Self::WithoutLayer | Self::Diversified | Self::Weighted => true,
+            Self::Fused
+            | Self::WithoutLayer
+            | Self::Adapted
+            | Self::OthersAdapter
+            | Self::Diversified
+            | Self::Weighted => true,
         }
     }
 
@@ -89,9 +102,11 @@ impl Model {
     pub(crate) const fn alone(self) -> Option<Source> {
         match self {
             Self::Alone(source) => Some(source),
-            Self::Fused
-            | Self::FusedWithout(_)
+            Self::FusedWithout(_)
+            | Self::Fused
             | Self::WithoutLayer
+            | Self::Adapted
+            | Self::OthersAdapter
             | Self::Diversified
             | Self::Weighted => None,
         }
@@ -112,9 +127,11 @@ impl Model {
                 Some(format!("{self} needs a catalogue, and the data has none"))
             }
             Self::Alone(_)
-            | Self::Fused
             | Self::FusedWithout(_)
+            | Self::Fused
             | Self::WithoutLayer
+            | Self::Adapted
+            | Self::OthersAdapter
             | Self::Diversified
             | Self::Weighted => None,
         }
@@ -125,12 +142,15 @@ impl Model {
         let weighty = |source: &Source| fusion.weight(*source) > 0.0;
         match self {
             Self::Alone(source) => vec![source],
-            Self::Fused | Self::WithoutLayer | Self::Diversified | Self::Weighted => {
-                SOURCES.into_iter().filter(weighty).collect()
-            }
             Self::FusedWithout(without) => {
                 SOURCES.into_iter().filter(weighty).filter(|source| *source != without).collect()
             }
+            Self::Fused
+            | Self::WithoutLayer
+            | Self::Adapted
+            | Self::OthersAdapter
+            | Self::Diversified
+            | Self::Weighted => SOURCES.into_iter().filter(weighty).collect(),
         }
     }
 
@@ -138,9 +158,11 @@ impl Model {
     pub(crate) fn possible_sources(self) -> Vec<Source> {
         match self {
             Self::Alone(source) => vec![source],
-            Self::Fused
-            | Self::FusedWithout(_)
+            Self::FusedWithout(_)
+            | Self::Fused
             | Self::WithoutLayer
+            | Self::Adapted
+            | Self::OthersAdapter
             | Self::Diversified
             | Self::Weighted => SOURCES.to_vec(),
         }
@@ -173,6 +195,8 @@ impl fmt::Display for Model {
             Self::Fused => f.write_str("fused"),
             Self::FusedWithout(source) => write!(f, "fused-{}", name(*source)),
             Self::WithoutLayer => f.write_str("fused-layer"),
+            Self::Adapted => f.write_str("fused+adapter"),
+            Self::OthersAdapter => f.write_str("fused+others-adapter"),
             Self::Diversified => f.write_str("fused+diversity"),
             Self::Weighted => f.write_str("weighted"),
         }
@@ -190,7 +214,14 @@ impl FromStr for Model {
     fn from_str(text: &str) -> Result<Self, String> {
         let alone = Source::ALL.map(Self::Alone);
         let without = Source::ALL.map(Self::FusedWithout);
-        let fused = [Self::Fused, Self::WithoutLayer, Self::Diversified, Self::Weighted];
+        let fused = [
+            Self::Fused,
+            Self::WithoutLayer,
+            Self::Adapted,
+            Self::OthersAdapter,
+            Self::Diversified,
+            Self::Weighted,
+        ];
         let mut all = alone.into_iter().chain(fused).chain(without);
         all.clone().find(|model| model.to_string() == text).ok_or_else(|| {
             let names: Vec<_> = all.by_ref().map(|model| model.to_string()).collect();

@@ -18,7 +18,7 @@ use crate::ranker::features::Layout;
 use crate::ranker::fit::{self, Wanted};
 use crate::ranker::moment::UNKNOWN;
 use crate::ranker::rank::{Known, Ranking};
-use crate::ranker::replay::{Choice, Offer};
+use crate::ranker::replay::{Choice, FOR_TRAINING, Offer};
 
 /// A ranker for what was fitted on `split`; `None` if there are too few choices.
 pub(super) fn fit_ranker(
@@ -54,7 +54,8 @@ fn choices(cases: &[Case], fitted: &Fitted, layout: &Layout, options: &Options) 
                 else {
                     return;
                 };
-                let offer = Offer { layout, ensemble: &ensemble, view: fitted.view(), allowed };
+                let (view, draw) = (fitted.view(), FOR_TRAINING);
+                let offer = Offer { layout, ensemble: &ensemble, view, allowed, draw };
                 found.push(offer.choice(*target, (taste, case.at), &mut rng));
             });
         }
@@ -90,6 +91,12 @@ pub(super) fn list(
     let taking_part = sources.iter().filter(|source| model.takes(source.source()));
     let ensemble = ensemble(taking_part, allowed, options);
     let viewer = taste.viewer(&ranker.layout, fitted.view(), case.at);
-    let known = Known { viewer: &viewer, moment: UNKNOWN, weights: &ranker.weights, asked: 0.0 };
+    let known = Known {
+        viewer: &viewer,
+        personal: None,
+        moment: UNKNOWN,
+        weights: &ranker.weights,
+        asked: 0.0,
+    };
     Ranking::new(ranker, &ensemble, fitted.view(), &known, &[]).list(LIST)
 }

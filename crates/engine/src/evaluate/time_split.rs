@@ -164,7 +164,7 @@ async fn ask(
     if weight <= 0.0 || !(options.all || is_positive(event, weight)) {
         return Ok(());
     }
-    let user = engine.users.get(&event.user_id, &*engine.store, &engine.catalogue).await?;
+    let user = engine.user(&event.user_id).await?;
     let Some(row) = engine.catalogue.row(&event.content_id) else { return Ok(()) };
     let is_new = {
         let state = user.state();

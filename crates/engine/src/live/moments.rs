@@ -64,9 +64,9 @@ impl Moments {
     /// Takes out what [`Moments::add`] took in.
     pub(crate) fn take_out(&mut self, row: u32, circumstances: Circumstances) {
         if let Some(region) = circumstances.region {
-            lower(&mut self.regions, region);
-            lower(&mut self.by_region, (row, region));
-            lower(&mut self.in_regions, row);
+            lower(&mut self.regions, &region);
+            lower(&mut self.by_region, &(row, region));
+            lower(&mut self.in_regions, &row);
         }
         let Some(Some(title)) = self.titles.get_mut(row as usize) else { return };
         for index in circumstances.indexes() {
@@ -105,11 +105,11 @@ impl Moments {
 }
 
 /// Takes one away.
-fn lower<K: std::hash::Hash + Eq>(times: &mut HashMap<K, u32>, key: K) {
-    if let Some(count) = times.get_mut(&key) {
+fn lower<K: std::hash::Hash + Eq>(times: &mut HashMap<K, u32>, key: &K) {
+    if let Some(count) = times.get_mut(key) {
         *count -= 1;
         if *count == 0 {
-            times.remove(&key);
+            times.remove(key);
         }
     }
 }

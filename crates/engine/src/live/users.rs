@@ -8,6 +8,7 @@ use sona_domain::profile::{AFFINITY_STEP, NEUTRAL_AFFINITY};
 use sona_domain::{Cursor, EventRules, LoggedEvent, Profile, Timestamp, UserId};
 use sona_store::Events;
 
+use crate::adapters::Resident;
 use crate::catalogue::{Catalogue, View};
 use crate::error::{Error, Result};
 use crate::history::{History, Liked};
@@ -19,8 +20,9 @@ use crate::snapshot::Snapshot;
 #[cfg(test)]
 mod tests;
 
-/// Bytes a user takes besides what grows with them: a place in the cache and its order of use, two copies of the id.
-const PLACE: usize = 400;
+/// Bytes a user takes besides what grows with them: a place in the cache and its order of use, two copies of the id, and an
+/// adapter of the usual size.
+const PLACE: usize = 400 + 3_000;
 
 /// Bytes of a genre besides its name, with what the allocator adds.
 const GENRE: usize = 16;
@@ -103,6 +105,8 @@ impl Taste {
 pub(crate) struct User {
     state: RwLock<UserState>,
     taste: Mutex<Option<Arc<Taste>>>,
+    /// What is private of them.
+    pub(crate) adapter: Resident,
 }
 
 /// All users in memory.
@@ -215,6 +219,11 @@ impl Users {
         }
     }
 
+    /// The user's state, if it is in memory.
+    pub(crate) async fn peek(&self, id: &UserId) -> Option<Arc<User>> {
+        self.resident.get(id).await
+    }
+
     /// How many users are in memory.
     pub(crate) fn resident(&self) -> u64 {
         self.resident.entry_count()
@@ -227,7 +236,11 @@ impl Users {
         for (row, logged) in rows.into_iter().zip(events) {
             state.apply(row, logged, &self.rules, &view);
         }
-        Arc::new(User { state: RwLock::new(state), taste: Mutex::new(None) })
+        Arc::new(User {
+            state: RwLock::new(state),
+            taste: Mutex::new(None),
+            adapter: Resident::default(),
+        })
     }
 }
 

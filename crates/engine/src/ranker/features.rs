@@ -32,6 +32,9 @@ const YEARS: [(f32, f32); 8] = [
 const AGES: [(f32, f32); 6] =
     [(0.0, 1.0), (2.0, 1.5), (5.0, 2.5), (11.0, 5.0), (22.0, 8.0), (40.0, 12.0)];
 
+/// Features of genres follow those of sources, years and ages.
+const GENRES_FROM: usize = TERMS.len() + YEARS.len() + AGES.len();
+
 /// One feature of a source.
 struct Term {
     source: Source,
@@ -135,12 +138,8 @@ impl Layout {
         self.fits_from() + FITS.len()
     }
 
-    fn genres_from(&self) -> usize {
-        TERMS.len() + YEARS.len() + AGES.len()
-    }
-
     fn fits_from(&self) -> usize {
-        self.genres_from() + self.genres.len()
+        GENRES_FROM + self.genres.len()
     }
 
     /// The features' names, in order.
@@ -182,11 +181,11 @@ impl Layout {
         row[TERMS.len()..].fill(0.0);
         let Some(content) = content else { return };
         if let Some(made) = content.year {
-            let (years, ages) = row[TERMS.len()..self.genres_from()].split_at_mut(YEARS.len());
+            let (years, ages) = row[TERMS.len()..GENRES_FROM].split_at_mut(YEARS.len());
             bumps(years, f32::from(made), &YEARS);
             bumps(ages, (viewer.year() - f32::from(made)).max(0.0), &AGES);
         }
-        let genres = self.genres_from();
+        let genres = GENRES_FROM;
         for place in self.places_of(&content.genres) {
             row[genres + place] = 1.0;
         }

@@ -10,9 +10,10 @@ use sona_store::Learned;
 
 use super::fit::Based;
 use super::moment::moment;
-use super::replay::{Choice, Offer, weight_of};
+use super::replay::{Choice, FOR_LESSON, Offer, weight_of};
 use super::{Serving, stored};
 use crate::Engine;
+use crate::adapters::Taught;
 use crate::error::Result;
 use crate::fuse::Ensemble;
 use crate::recommend::{MAX_LIMIT, RecommendRequest};
@@ -27,28 +28,33 @@ impl Engine {
         &self,
         serving: &Serving,
         events: &[Event],
-    ) -> Vec<Option<Lesson>> {
+    ) -> Vec<(Option<Lesson>, Option<Taught>)> {
         let mut lessons = Vec::with_capacity(events.len());
         for event in events {
             match self.lesson_of(serving, event).await {
                 Ok(lesson) => lessons.push(lesson),
                 Err(error) => {
                     tracing::warn!(%error, "nothing could be learned from an event");
-                    lessons.push(None);
+                    lessons.push((None, None));
                 }
             }
         }
         lessons
     }
 
-    async fn lesson_of(&self, serving: &Serving, event: &Event) -> Result<Option<Lesson>> {
+    /// What an event teaches everybody, and its user's adapter.
+    async fn lesson_of(
+        &self,
+        serving: &Serving,
+        event: &Event,
+    ) -> Result<(Option<Lesson>, Option<Taught>)> {
         let weight = self.options.events.weight(event);
         let Some(row) = self.catalogue.row(&event.content_id).filter(|_| weight > 0.0) else {
-            return Ok(None);
+            return Ok((None, None));
         };
-        let user = self.users.get(&event.user_id, &*self.store, &self.catalogue).await?;
+        let user = self.user(&event.user_id).await?;
         if user.state().history.has_engaged(row) {
-            return Ok(None);
+            return Ok((None, None));
         }
         let request = RecommendRequest {
             user_id: event.user_id.clone(),
@@ -67,6 +73,7 @@ impl Engine {
                 ensemble: &ensemble,
                 view: question.view,
                 allowed: question.allowed,
+                draw: FOR_LESSON,
             };
             let choice = offer.choice(row, (question.taste, event.timestamp), &mut rng);
             Some(Choice {
@@ -75,8 +82,11 @@ impl Engine {
                 ..choice
             })
         });
-        let based = choice.as_ref().map(|choice| Based::new(choice, &serving.ranker));
-        Ok(based.and_then(|based| serving.lesson(&based)))
+        let Some(choice) = choice else { return Ok((None, None)) };
+        let based = Based::new(&choice, &serving.ranker);
+        let base = self.base_layer();
+        let taught = base.map(|base| Taught::new((&event.user_id, &user), &base, serving, &based));
+        Ok((serving.lesson(&based), taught))
     }
 
     /// Writes the lessons that wait, and takes in those that everybody has written: all processes learn the same in the same

@@ -8,6 +8,7 @@ use super::moment::MOMENT;
 use super::replay::features;
 use super::viewer::Viewer;
 use super::{Ranker, Trees, USER, tree_rows};
+use crate::adapters::Personal;
 use crate::catalogue::View;
 use crate::fuse::{Ensemble, Fused};
 
@@ -23,6 +24,9 @@ const AKIN: f64 = 2.0;
 /// Of so many titles what a user said they like counts half.
 const NEW: f64 = 5.0;
 
+/// A part that is smaller is none.
+const NOTHING: f64 = 1e-9;
+
 /// Parts a score is made of: what each source says, the year and the genres.
 const PARTS: usize = Source::ALL.len() + 2;
 
@@ -37,6 +41,8 @@ pub(crate) struct Ranking<'r> {
     candidates: usize,
     /// By row, in the order of `rows`, each part of its logit without what trees add.
     parts: Vec<[f64; PARTS]>,
+    /// By row, what the user's adapter adds; empty if it has no part.
+    personal: Vec<f32>,
     logits: Vec<f64>,
     /// The mean of every part over all candidates.
     mean: [f64; PARTS],
@@ -49,6 +55,8 @@ pub(crate) struct Ranking<'r> {
 /// What is known of the user and the moment of a request.
 pub(crate) struct Known<'k> {
     pub(crate) viewer: &'k Viewer,
+    /// Their adapter.
+    pub(crate) personal: Option<&'k Personal>,
     pub(crate) moment: [f32; MOMENT],
     /// What every feature weighs at this moment.
     pub(crate) weights: &'k [f64],
@@ -93,6 +101,11 @@ impl<'r> Ranking<'r> {
         for (logit, parts) in logits.iter_mut().zip(&parts) {
             *logit += parts.iter().sum::<f64>();
         }
+        let personal = known.personal.and_then(|own| own.logits(&features, &known.moment));
+        let personal = personal.unwrap_or_default();
+        for (logit, own) in logits.iter_mut().zip(&personal) {
+            *logit += f64::from(*own);
+        }
         // The scale is the candidates'; where there are none, titles are compared with each other.
         let scale = if candidates > 0 { candidates } else { rows.len() };
         let lowest = logits[..scale].iter().copied().fold(f64::INFINITY, f64::min);
@@ -100,7 +113,19 @@ impl<'r> Ranking<'r> {
         // Candidates that are all equal are all as good as can be.
         let span = if highest > lowest { highest - lowest } else { 1.0 };
         let mean = mean(&parts[..scale]);
-        Self { ranker, rows, candidates, parts, logits, mean, lowest, span, features, user }
+        Self {
+            ranker,
+            rows,
+            candidates,
+            parts,
+            personal,
+            logits,
+            mean,
+            lowest,
+            span,
+            features,
+            user,
+        }
     }
 
     /// The best candidates with their scores, 0..=1 from the worst to the best; equal ones in the order of the sources.
@@ -131,7 +156,12 @@ impl<'r> Ranking<'r> {
         let Some(place) = place else {
             return Fused { row, score, sources: Vec::new(), adjustments: Vec::new() };
         };
-        let (parts, base) = self.parts_of(place);
+        let (parts, mut base) = self.parts_of(place);
+        let own = self.personal.get(place).map(|own| {
+            let mean = self.mean_personal();
+            base += mean;
+            f64::from(*own) - mean
+        });
         let scaled = |part: f64| (part / self.span) as f32;
         let mut sources: Vec<_> = ensemble
             .present()
@@ -150,11 +180,21 @@ impl<'r> Ranking<'r> {
         let base = scaled(base + absent - self.lowest);
         let mut adjustments = vec![Adjustment { factor: Factor::Base, contribution: base }];
         for (factor, at) in [(Factor::Year, YEAR), (Factor::Genre, GENRE)] {
-            if parts[at] != 0.0 {
+            if parts[at].abs() > NOTHING {
                 adjustments.push(Adjustment { factor, contribution: scaled(parts[at]) });
             }
         }
+        adjustments.extend(own.map(|own| {
+            let contribution = scaled(own);
+            Adjustment { factor: Factor::Adapter, contribution }
+        }));
         Fused { row, score, sources, adjustments }
+    }
+
+    /// What the user's adapter adds to the average candidate.
+    fn mean_personal(&self) -> f64 {
+        let own = &self.personal[..self.candidates.min(self.personal.len())];
+        own.iter().map(|own| f64::from(*own)).sum::<f64>() / own.len().max(1) as f64
     }
 
     /// What lifts a candidate above the average one, part by part, and the logit of the average one: of what the weights

@@ -18,21 +18,29 @@ use crate::candidates::Question;
 use crate::catalogue::View;
 use crate::fuse::Ensemble;
 use crate::history::{History, Liked};
-use crate::live::counts::Counts;
+use crate::live::counts::{Counts, viewer_key};
 use crate::live::users::Taste;
 use crate::snapshot::Snapshot;
 use crate::snapshot::embedding::Embedding;
 use crate::snapshot::graph::Graph;
 use crate::vectors::Found;
 
-/// The best candidates, which a choice is told from one and all.
-const TOP: usize = 40;
+/// What a choice is told from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Draw {
+    /// The best candidates, one and all.
+    pub(crate) top: usize,
+    /// Further candidates of the sources.
+    pub(crate) hard: usize,
+    /// Other titles.
+    pub(crate) easy: usize,
+}
 
-/// Further candidates of the sources it is told from.
-const HARD: usize = 20;
+/// For a training: there are many choices.
+pub(crate) const FOR_TRAINING: Draw = Draw { top: 40, hard: 20, easy: 10 };
 
-/// Other titles it is told from.
-const EASY: usize = 10;
+/// For a lesson: there is one.
+pub(crate) const FOR_LESSON: Draw = Draw { top: 80, hard: 40, easy: 30 };
 
 /// Events that are looked at side by side, with the counts as they were before the first of them.
 const SIDE_BY_SIDE: usize = 64;
@@ -50,6 +58,8 @@ pub(crate) struct Choice {
     pub(crate) moment: [f32; MOMENT],
     /// How many titles the user had.
     pub(crate) titles: usize,
+    /// The user, as a number of their own; 0 where nobody asks.
+    pub(crate) who: u64,
 }
 
 impl Choice {
@@ -96,6 +106,7 @@ struct Before {
     blocked: Vec<u32>,
     at: Timestamp,
     weight: f32,
+    who: u64,
     seed: u64,
 }
 
@@ -177,12 +188,13 @@ impl<'e> Replay<'e> {
         let mut rng = ChaCha8Rng::seed_from_u64(before.seed);
         let choice = self.ask(&taste, &allowed, before.at, |ensemble| {
             let (layout, view) = (self.layout, self.view);
-            let offer = Offer { layout, ensemble, view, allowed: &allowed };
+            let draw = FOR_TRAINING;
+            let offer = Offer { layout, ensemble, view, allowed: &allowed, draw };
             offer.choice(before.row, (&taste, before.at), &mut rng)
         });
         let zone = &self.engine.options.context.timezone;
         let moment = moment(&taste.liked, before.at, zone);
-        Some(Choice { weight: before.weight, moment, ..choice })
+        Some(Choice { weight: before.weight, moment, who: before.who, ..choice })
     }
 
     fn ask<R>(
@@ -219,6 +231,7 @@ impl<'e> Replay<'e> {
             allowed,
             narrowed: true,
             limit: options.fusion.candidates_per_source,
+            personal: None,
             trace: None,
         };
         answer(&Ensemble::for_ranker(&question, &options.fusion, 1))
@@ -238,6 +251,7 @@ impl Before {
             blocked: history.blocked().collect(),
             at: event.timestamp,
             weight: weight_of(event, weight),
+            who: viewer_key(&event.user_id),
             seed,
         })
     }
@@ -249,6 +263,7 @@ pub(crate) struct Offer<'o> {
     pub(crate) ensemble: &'o Ensemble<'o>,
     pub(crate) view: &'o View,
     pub(crate) allowed: &'o RowSet,
+    pub(crate) draw: Draw,
 }
 
 impl Offer<'_> {
@@ -259,20 +274,19 @@ impl Offer<'_> {
         (taste, now): (&Taste, Timestamp),
         rng: &mut ChaCha8Rng,
     ) -> Choice {
-        let (rows, offsets) = sample(self.ensemble, self.allowed, chosen, rng);
+        let (rows, offsets) = sample(self.ensemble, self.allowed, (chosen, self.draw), rng);
         let viewer = taste.viewer(self.layout, self.view, now);
         let features = features(self.layout, self.ensemble, self.view, &viewer, &rows);
         let titles = viewer.titles();
-        Choice { features, offsets, chosen: 0, weight: 1.0, moment: UNKNOWN, titles }
+        Choice { features, offsets, chosen: 0, weight: 1.0, moment: UNKNOWN, titles, who: 0 }
     }
 }
 
-/// The chosen title first, then the [`TOP`] best by the configured weights, up to [`HARD`] other candidates of the sources and
-/// up to [`EASY`] other titles, drawn without replacement, with the logarithm of how many titles each stands for.
+/// The chosen title first, then the best by the configured weights, some other candidates of the sources and some other titles, drawn without replacement, with the logarithm of how many titles each stands for.
 fn sample(
     ensemble: &Ensemble<'_>,
     allowed: &RowSet,
-    chosen: u32,
+    (chosen, wanted): (u32, Draw),
     rng: &mut ChaCha8Rng,
 ) -> (Vec<u32>, Vec<f32>) {
     let best = ensemble.list(usize::MAX);
@@ -281,27 +295,27 @@ fn sample(
     for row in left.iter().chain([&chosen]) {
         brought.insert(*row);
     }
-    let mut hard = left.split_off(left.len().min(TOP));
+    let mut hard = left.split_off(left.len().min(wanted.top));
     let (mut rows, mut offsets) = (vec![chosen], vec![0.0]);
     rows.append(&mut left);
     offsets.resize(rows.len(), 0.0);
     let all_hard = hard.len();
-    let (drawn, _) = hard.partial_shuffle(rng, HARD);
+    let (drawn, _) = hard.partial_shuffle(rng, wanted.hard);
     rows.extend_from_slice(drawn);
     offsets.resize(rows.len(), stands_for(all_hard, drawn.len()));
     let others = allowed.count().saturating_sub(brought.count());
-    let easy = draw(allowed, &brought, others, rng);
+    let easy = draw(allowed, &brought, wanted.easy.min(others), rng);
     offsets.resize(rows.len() + easy.len(), stands_for(others, easy.len()));
     rows.extend(easy);
     (rows, offsets)
 }
 
-/// Up to [`EASY`] of the `others` allowed titles that are not among `brought`.
-fn draw(allowed: &RowSet, brought: &RowSet, others: usize, rng: &mut ChaCha8Rng) -> Vec<u32> {
+/// Up to `wanted` of the allowed titles that are not among `brought`.
+fn draw(allowed: &RowSet, brought: &RowSet, wanted: usize, rng: &mut ChaCha8Rng) -> Vec<u32> {
     let mut drawn = Vec::new();
     // Where nearly everything was brought, few others are met.
-    for _ in 0..8 * EASY {
-        if drawn.len() == EASY.min(others) {
+    for _ in 0..8 * wanted {
+        if drawn.len() == wanted {
             break;
         }
         let row = rng.random_range(0..allowed.len() as u32);

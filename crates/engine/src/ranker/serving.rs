@@ -39,8 +39,13 @@ impl Serving {
 
     /// What every feature weighs at this moment.
     pub(crate) fn weights(&self, moment: &[f32]) -> Vec<f64> {
-        let learned = self.read().state.weights(moment);
+        let learned = self.layer_weights(moment);
         self.ranker.weights.iter().zip(learned).map(|(weight, more)| weight + more).collect()
+    }
+
+    /// What the layer adds to that.
+    pub(crate) fn layer_weights(&self, moment: &[f32]) -> Vec<f64> {
+        self.read().state.weights(moment)
     }
 
     /// What a choice teaches.

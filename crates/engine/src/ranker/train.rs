@@ -77,11 +77,17 @@ impl Engine {
         let (layout, choices) = self.replay_past(run, past).await?;
         (run.report)(Progress::Judging);
         let (found, least) = (choices.len(), options.least_choices);
-        let fitted = self.fit_ranker(layout, choices).await?.ok_or_else(|| {
+        let choices = Arc::new(choices);
+        let fitted = self.fit_ranker(layout, choices.clone()).await?.ok_or_else(|| {
             let few = format!("the latest events hold {found} choices; a ranker needs {least}");
             Error::NothingToTrain(few)
         })?;
-        self.judge_ranker(run, fitted, through).await
+        let ranker = fitted.0.ranker.clone();
+        let outcome = self.judge_ranker(run, fitted, through).await?;
+        if matches!(outcome, JobOutcome::Registered { .. }) {
+            self.make_base_layer_if_none_fits(run, (ranker, choices), through).await?;
+        }
+        Ok(outcome)
     }
 
     /// Serves the ranker unless it foresees worse than the one that serves.
@@ -107,7 +113,7 @@ impl Engine {
     }
 
     /// Fits what the ranker rests on without the latest part of the log, and replays that.
-    async fn replay_past(
+    pub(crate) async fn replay_past(
         self: &Arc<Self>,
         run: &Run,
         mut past: Past,
@@ -140,7 +146,7 @@ impl Engine {
     async fn fit_ranker(
         self: &Arc<Self>,
         layout: Layout,
-        choices: Vec<Choice>,
+        choices: Arc<Vec<Choice>>,
     ) -> Result<Option<(Fitted, Option<Judged>)>> {
         let serving = self.ranking.load_full();
         let wanted = Wanted {

@@ -119,6 +119,8 @@ fn scaled(mut values: Vec<f32>, by: f32) -> Vec<f32> {
     if by <= 0.0 {
         return Vec::new();
     }
-    values.iter_mut().for_each(|value| *value /= by);
+    for value in &mut values {
+        *value /= by;
+    }
     values
 }

@@ -5,14 +5,15 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use sona_domain::model::NewModelVersion;
 use sona_domain::{
-    ApiKey, Content, ContentId, Cursor, Embedding, EmbeddingModel, Entity, EntityType, Event,
-    Exposure, FileTraces, JobId, JobOutcome, JobState, LoggedEvent, MetricPoint, ModelVersion,
-    Profile, RecommendationId, Timestamp, TrainingJob, UserId,
+    Adapter, AdapterName, AdapterStatistics, AdapterVersion, ApiKey, Content, ContentId, Cursor,
+    Embedding, EmbeddingModel, Entity, EntityType, Event, Exposure, FileTraces, JobId, JobOutcome,
+    JobState, LoggedEvent, MetricPoint, ModelVersion, NewAdapter, Profile, RecommendationId,
+    Timestamp, TrainingJob, UserId,
 };
 use sona_store::{
-    AppendOutcome, Catalogue, ContentChange, Embeddings, Events, Exposures, ImportBatch,
-    ImportProgress, Imports, Jobs, Keys, Learned, Lessons, Models, NewJob, Profiles, RemovedUser,
-    Result, Revision, Store, UserRemoval, Users,
+    AdapterPosition, Adapters, AppendOutcome, Catalogue, ContentChange, Embeddings, Events,
+    Exposures, ImportBatch, ImportProgress, Imports, Jobs, Keys, Learned, Lessons, Models, NewJob,
+    Parent, Profiles, RemovedUser, Result, Revision, Saved, Store, UserRemoval, Users,
 };
 
 /// The store, and the names of the methods called.
@@ -142,6 +143,32 @@ counted! {
         put_exposures(exposures: &[Exposure]) -> Result<()>;
         exposure(id: &RecommendationId) -> Result<Option<Exposure>>;
         delete_exposures(before: Timestamp, limit: usize) -> Result<u64>;
+    }
+    Adapters {
+        save_adapter(new: &NewAdapter, parent: Parent, now: Timestamp) -> Result<Saved>;
+        served_adapter(user: &UserId, name: &AdapterName) -> Result<Option<Adapter>>;
+        adapter(user: &UserId, name: &AdapterName, version: i64) -> Result<Option<Adapter>>;
+        serve_adapter(
+            user: &UserId, name: &AdapterName, expected: Option<i64>, version: i64, now: Timestamp
+        ) -> Result<bool>;
+        roll_back_adapter(
+            user: &UserId, name: &AdapterName, served: i64, now: Timestamp
+        ) -> Result<Option<i64>>;
+        pin_adapter(
+            user: &UserId, name: &AdapterName, version: i64, now: Timestamp
+        ) -> Result<bool>;
+        unpin_adapter(
+            user: &UserId, name: &AdapterName, version: i64, now: Timestamp
+        ) -> Result<bool>;
+        delete_adapter(user: &UserId, name: &AdapterName, version: i64) -> Result<bool>;
+        delete_adapters_named(user: &UserId, name: &AdapterName) -> Result<u64>;
+        delete_adapters(user: &UserId) -> Result<u64>;
+        retain_adapters(user: &UserId, name: &AdapterName, keep: usize) -> Result<u64>;
+        adapters(
+            user: &UserId, name: Option<&AdapterName>, after: Option<&AdapterPosition>, limit: usize
+        ) -> Result<Vec<AdapterVersion>>;
+        count_adapters(user: &UserId, name: Option<&AdapterName>) -> Result<u64>;
+        adapter_statistics() -> Result<AdapterStatistics>;
     }
 }
 

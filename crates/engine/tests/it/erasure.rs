@@ -20,6 +20,7 @@ async fn a_receipt_says_what_there_was(backend: Backend) {
         profiles: 1,
         embeddings: 0,
         exposures: 0,
+        adapters: 0,
         waiting_profiles: 1,
         states: 1,
         counted_titles: 3,

@@ -1,5 +1,6 @@
 //! The engine through its public face, on both databases where it matters.
 
+mod adapters;
 mod attributes;
 mod circumstances;
 mod content_based;

@@ -1,5 +1,6 @@
 //! The formats through their public face.
 
+mod adapters;
 mod broken;
 mod layouts;
 mod tables;

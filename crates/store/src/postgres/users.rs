@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use sona_domain::{FileTraces, Timestamp, UserId};
 
-use super::{PostgresStore, events, exposures, locked_head, set_head};
+use super::{PostgresStore, adapters, events, exposures, locked_head, set_head};
 use crate::error::{Error, Result};
 use crate::row::sql_limit;
 use crate::users::{RemovalRow, RemovedUser, UserRemoval, Users, digest};
@@ -36,19 +36,23 @@ impl Users for PostgresStore {
             .bind(user.as_str())
             .execute(&mut *transaction)
             .await?;
-        let mut removed = [0; 5];
+        let names = sqlx::query(adapters::LOCK_NAMES).bind(user.as_str());
+        names.execute(&mut *transaction).await?;
+        let mut removed = [0; 7];
         let statements = [
             "DELETE FROM viewing_events WHERE user_id = $1",
             "DELETE FROM profiles WHERE user_id = $1",
             "DELETE FROM embeddings WHERE entity_type = 'user' AND entity_id = $1",
             "DELETE FROM exposures WHERE user_id = $1",
+            "DELETE FROM lora_adapter_pointers WHERE user_id = $1",
+            "DELETE FROM lora_adapters WHERE user_id = $1",
             "DELETE FROM users WHERE user_id = $1",
         ];
         for (statement, removed) in statements.into_iter().zip(&mut removed) {
             let query = sqlx::query(statement).bind(user.as_str());
             *removed = query.execute(&mut *transaction).await?.rows_affected();
         }
-        let [events, profiles, embeddings, removed_exposures, users] = removed;
+        let [events, profiles, embeddings, removed_exposures, _, adapters, users] = removed;
         exposures::hold_back(&mut transaction, user, now).await?;
         if users == 0 && removed_exposures == 0 {
             transaction.commit().await?;
@@ -70,13 +74,15 @@ impl Users for PostgresStore {
             profiles,
             embeddings,
             exposures: removed_exposures,
+            adapters,
         }))
     }
 
     async fn scrub(&self, _: &UserId) -> Result<FileTraces> {
         // Few dead rows would be left in the indexes, keys and all, unless told otherwise.
         sqlx::raw_sql(
-            "VACUUM (INDEX_CLEANUP ON) viewing_events, profiles, embeddings, exposures, users",
+            "VACUUM (INDEX_CLEANUP ON) viewing_events, profiles, embeddings, exposures,
+                 lora_adapter_pointers, lora_adapters, lora_adapter_names, users",
         )
         .execute(&self.pool)
         .await?;

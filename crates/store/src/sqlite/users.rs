@@ -28,19 +28,21 @@ impl Users for SqliteStore {
 
     async fn remove_user(&self, user: &UserId, now: Timestamp) -> Result<Option<RemovedUser>> {
         let mut transaction = self.write().await?;
-        let mut removed = [0; 5];
+        let mut removed = [0; 7];
         let statements = [
             "DELETE FROM viewing_events WHERE user_id = ?1",
             "DELETE FROM profiles WHERE user_id = ?1",
             "DELETE FROM embeddings WHERE entity_type = 'user' AND entity_id = ?1",
             "DELETE FROM exposures WHERE user_id = ?1",
+            "DELETE FROM lora_adapter_pointers WHERE user_id = ?1",
+            "DELETE FROM lora_adapters WHERE user_id = ?1",
             "DELETE FROM users WHERE user_id = ?1",
         ];
         for (statement, removed) in statements.into_iter().zip(&mut removed) {
             let query = sqlx::query(statement).bind(user.as_str());
             *removed = query.execute(&mut *transaction).await?.rows_affected();
         }
-        let [events, profiles, embeddings, removed_exposures, users] = removed;
+        let [events, profiles, embeddings, removed_exposures, _, adapters, users] = removed;
         exposures::hold_back(&mut transaction, user, now).await?;
         if users == 0 && removed_exposures == 0 {
             transaction.commit().await?;
@@ -63,6 +65,7 @@ impl Users for SqliteStore {
             profiles,
             embeddings,
             exposures: removed_exposures,
+            adapters,
         }))
     }
 

@@ -155,7 +155,14 @@ async fn it_goes_with_its_user(db: Db) {
     let removed = db.store.remove_user(&user("a"), at(2)).await.expect("removed");
     assert_eq!(
         removed,
-        Some(RemovedUser { sequence: 1, events: 1, profiles: 0, embeddings: 1, exposures: 0 })
+        Some(RemovedUser {
+            sequence: 1,
+            events: 1,
+            profiles: 0,
+            embeddings: 1,
+            exposures: 0,
+            adapters: 0,
+        })
     );
     let all = given.clone().map(|embedding| embedding.entity);
     assert_eq!(get(&db, "m", &all).await, [given[0].clone(), given[2].clone()]);

@@ -24,6 +24,7 @@ macro_rules! on_both {
     };
 }
 
+mod adapters;
 mod blobs;
 mod content;
 #[path = "../../../testkit/src/databases.rs"]

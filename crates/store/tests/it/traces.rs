@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use sona_domain::{Embedding, Entity, Event, FileTraces};
+use sona_domain::{AdapterName, Embedding, Entity, Event, FileTraces, NewAdapter};
+use sona_store::Parent;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use crate::databases::Backend;
@@ -48,6 +49,16 @@ async fn no_byte_of_a_removed_user_is_left(db: Db) {
         let shown = [round, (round + 40) % USERS]
             .map(|n| exposure(&format!("{round}-{n}"), &name(n), 1, &["t", "another title"]));
         db.store.put_exposures(&shown).await.expect("put");
+        for n in [round, (round + 40) % USERS] {
+            let adapter = NewAdapter {
+                user_id: user(&name(n)),
+                adapter_name: AdapterName::default(),
+                base_version: 1,
+                training_iterations: 1,
+                weights: vec![7; 1 + n * 53 % 3000],
+            };
+            db.store.save_adapter(&adapter, Parent::Any, at(1)).await.expect("answered");
+        }
         if round % 2 == 1 {
             let id = user(&name(round));
             let removed = db.store.remove_user(&id, at(2)).await.expect("removed");

@@ -27,7 +27,14 @@ async fn removal_takes_all_that_is_theirs(db: Db) {
     let removed = db.store.remove_user(&user("a"), at(2)).await.expect("removed");
     assert_eq!(
         removed,
-        Some(RemovedUser { sequence: 1, events: 2, profiles: 1, embeddings: 0, exposures: 0 })
+        Some(RemovedUser {
+            sequence: 1,
+            events: 2,
+            profiles: 1,
+            embeddings: 0,
+            exposures: 0,
+            adapters: 0,
+        })
     );
 
     assert_eq!(db.store.user_created_at(&user("a")).await.expect("read"), None);
@@ -58,7 +65,14 @@ async fn a_removed_user_can_come_back(db: Db) {
     let removed = db.store.remove_user(&user("a"), at(4)).await.expect("removed");
     assert_eq!(
         removed,
-        Some(RemovedUser { sequence: 2, events: 1, profiles: 1, embeddings: 0, exposures: 0 })
+        Some(RemovedUser {
+            sequence: 2,
+            events: 1,
+            profiles: 1,
+            embeddings: 0,
+            exposures: 0,
+            adapters: 0,
+        })
     );
     let removals = db.store.removals_after(0, 10).await.expect("read");
     assert_eq!(removals.iter().map(|removal| removal.sequence).collect::<Vec<_>>(), [1, 2]);

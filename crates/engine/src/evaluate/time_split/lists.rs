@@ -7,6 +7,7 @@ use sona_domain::{Event, Source, Timestamp, UserId};
 use super::TimeOptions;
 use super::report::{self, Lists, TimeReport, TimeSplit};
 use crate::Engine;
+use crate::adapters::Personal;
 use crate::candidates::{Candidates, Question};
 use crate::diversify::{self, diversify};
 use crate::evaluate::measure::{LIST, METRICS, measure, order_against_us};
@@ -43,6 +44,8 @@ pub(super) struct Asked {
     lists: Vec<Vec<UserList>>,
     targets: Vec<(String, String)>,
     titles: usize,
+    /// Whose adapter was served last, and the one of somebody else before.
+    adapters: [Option<(UserId, Personal)>; 2],
 }
 
 /// What one model showed.
@@ -73,6 +76,7 @@ impl Asked {
             lists: options.models.iter().map(|_| Vec::new()).collect(),
             targets: Vec::new(),
             titles: engine.catalogue.latest().entries(),
+            adapters: [None, None],
         };
         for event in before {
             asked.last.insert(event.user_id.clone(), event.timestamp);
@@ -94,10 +98,11 @@ impl Asked {
         target: u32,
     ) {
         let asked: Vec<_> = self.sources.iter().map(|source| question.ask(*source)).collect();
+        let others = self.somebody_elses(&event.user_id, question.personal);
         let mut values = Vec::with_capacity(self.options.models.len());
         for at in 0..self.options.models.len() {
             let model = self.options.models[at];
-            let mut list = list(model, engine, question, &asked);
+            let mut list = list(model, engine, question, (&asked, others.as_ref()));
             list.truncate(LIST);
             order_against_us(&mut list, &[target]);
             let rows: Vec<u32> = list.iter().map(|(row, _)| *row).collect();
@@ -121,6 +126,18 @@ impl Asked {
         self.judged.push(Judged { user, slices, values });
     }
 
+    /// The adapter that was served last to somebody else than `user`, whose own is noted.
+    fn somebody_elses(&mut self, user: &UserId, own: Option<&Personal>) -> Option<Personal> {
+        let [last, before] = &mut self.adapters;
+        if last.as_ref().is_some_and(|(id, _)| id != user) {
+            *before = last.take();
+        }
+        if let Some(own) = own.filter(|own| own.is_served()) {
+            *last = Some((user.clone(), own.clone()));
+        }
+        before.as_ref().map(|(_, others)| others.clone())
+    }
+
     fn slices(&self, question: &Question<'_>, event: &Event, target: u32) -> Vec<&'static str> {
         let mut slices = Vec::new();
         let titles = question.taste.engaged.len();
@@ -131,6 +148,9 @@ impl Asked {
         let last = self.last.get(&event.user_id);
         if last.is_some_and(|last| event.timestamp.seconds_since(*last) >= RETURNING) {
             slices.push("returning_users");
+        }
+        if question.personal.is_some_and(Personal::is_served) {
+            slices.push("users_with_an_adapter");
         }
         slices.push(match self.since.get(&event.user_id).copied().unwrap_or(0) {
             0 => "first_after_cut",
@@ -196,7 +216,7 @@ fn list(
     model: Model,
     engine: &Engine,
     question: &Question<'_>,
-    asked: &[Box<dyn Candidates + '_>],
+    (asked, others): (&[Box<dyn Candidates + '_>], Option<&Personal>),
 ) -> Vec<(u32, f32)> {
     let fusion = &engine.options.fusion;
     let part = |wanted: &dyn Fn(Source) -> bool| {
@@ -219,27 +239,37 @@ fn list(
             Ensemble::new(sources, question.allowed, &fusion, LIST).list(LIST)
         }
         (Model::Fused, Some(serving)) => {
-            ranked(serving, true, question, &part(&|source| takes_part.contains(&source)))
+            ranked(serving, (true, None), question, &part(&|s| takes_part.contains(&s)))
+        }
+        (Model::Adapted, Some(serving)) => {
+            let own = (true, question.personal);
+            ranked(serving, own, question, &part(&|source| takes_part.contains(&source)))
+        }
+        (Model::OthersAdapter, Some(serving)) => {
+            // Where the user's own would not be served, nobody's is.
+            let own = question.personal.filter(|own| own.is_served());
+            let others = (true, own.and(others));
+            ranked(serving, others, question, &part(&|source| takes_part.contains(&source)))
         }
         (Model::Diversified, Some(serving)) => {
             let takes_part = |source| takes_part.contains(&source);
-            let pool = ranked(serving, true, question, &part(&takes_part));
+            let pool = ranked(serving, (true, None), question, &part(&takes_part));
             let chosen = diversify(question, &pool, &engine.options.diversity, SHOWN);
             chosen.iter().map(|one| (one.row, one.relevance - one.penalty)).collect()
         }
         (Model::WithoutLayer, Some(serving)) => {
-            ranked(serving, false, question, &part(&|source| takes_part.contains(&source)))
+            ranked(serving, (false, None), question, &part(&|s| takes_part.contains(&s)))
         }
         (Model::FusedWithout(without), Some(serving)) => {
             let wanted = |source| takes_part.contains(&source) && source != without;
-            ranked(serving, true, question, &part(&wanted))
+            ranked(serving, (true, None), question, &part(&wanted))
         }
     }
 }
 
 fn ranked(
     serving: &Serving,
-    with_layer: bool,
+    (with_layer, personal): (bool, Option<&Personal>),
     question: &Question<'_>,
     ensemble: &Ensemble<'_>,
 ) -> Vec<(u32, f32)> {
@@ -247,6 +277,6 @@ fn ranked(
     let weights =
         if with_layer { serving.weights(&moment) } else { serving.ranker.weights.clone() };
     let viewer = question.taste.viewer(&serving.ranker.layout, question.view, question.now);
-    let known = Known { viewer: &viewer, moment, weights: &weights, asked: 0.0 };
+    let known = Known { viewer: &viewer, personal, moment, weights: &weights, asked: 0.0 };
     Ranking::new(&serving.ranker, ensemble, question.view, &known, &[]).list(LIST)
 }

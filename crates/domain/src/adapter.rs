@@ -1,0 +1,194 @@
+//! A user's adapters: small sets of weights that learn what is theirs alone, in versions.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::UserId;
+use crate::time::Timestamp;
+
+/// Longest name of an adapter, in bytes.
+pub const MAX_NAME_BYTES: usize = 100;
+
+/// The largest file of an adapter's weights, in bytes.
+pub const MAX_WEIGHTS_BYTES: usize = 4 << 20;
+
+/// What one of a user's adapters is called: 1 to 100 letters, digits, `.`, `_` and `-`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct AdapterName(Arc<str>);
+
+impl AdapterName {
+    /// The name of the adapter that is served where nobody asks for another.
+    pub const DEFAULT: &str = "default";
+
+    /// Checks and wraps `text`.
+    ///
+    /// # Errors
+    /// In words, if it is no name.
+    pub fn new(text: impl AsRef<str>) -> Result<Self, String> {
+        let text = text.as_ref();
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+        if text.is_empty() || text.len() > MAX_NAME_BYTES || !text.bytes().all(fits) {
+            return Err(format!(
+                "expected 1 to {MAX_NAME_BYTES} letters, digits, '.', '_' and '-', found {text:?}"
+            ));
+        }
+        Ok(Self(text.into()))
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Default for AdapterName {
+    fn default() -> Self {
+        Self(Self::DEFAULT.into())
+    }
+}
+
+impl fmt::Display for AdapterName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl TryFrom<String> for AdapterName {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        Self::new(text)
+    }
+}
+
+impl From<AdapterName> for String {
+    fn from(name: AdapterName) -> Self {
+        name.0.as_ref().to_owned()
+    }
+}
+
+/// One immutable version of an adapter, without its weights. Versions of a name count up from 1 and are never reused; which one
+/// is served is said by a pointer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AdapterVersion {
+    /// Whose it is.
+    pub user_id: UserId,
+    /// Which of the user's.
+    pub adapter_name: AdapterName,
+    /// 1, 2, 3, …
+    pub version: i64,
+    /// The version that was served when this one was saved.
+    pub parent_version: Option<i64>,
+    /// The version of the base layer it was learned on: with another one its numbers mean nothing.
+    pub base_version: i64,
+    /// Size of the weights.
+    pub size_bytes: u64,
+    /// Events or trainings it rests on.
+    pub training_iterations: u64,
+    /// Whether it is kept when old versions are dropped.
+    pub is_pinned: bool,
+    /// Whether it is the one that is served.
+    pub is_served: bool,
+    /// When it was saved.
+    pub created_at: Timestamp,
+    /// When it was saved, pinned or unpinned.
+    pub updated_at: Timestamp,
+}
+
+/// A version with its weights.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Adapter {
+    /// What is known of it.
+    pub about: AdapterVersion,
+    /// The file, as whoever saved it wrote it.
+    pub weights: Vec<u8>,
+}
+
+/// A version about to be saved; the store allocates the number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewAdapter {
+    /// As [`AdapterVersion::user_id`].
+    pub user_id: UserId,
+    /// As [`AdapterVersion::adapter_name`].
+    pub adapter_name: AdapterName,
+    /// As [`AdapterVersion::base_version`], at least 1.
+    pub base_version: i64,
+    /// As [`AdapterVersion::training_iterations`].
+    pub training_iterations: u64,
+    /// The file, 1 to [`MAX_WEIGHTS_BYTES`] bytes.
+    pub weights: Vec<u8>,
+}
+
+/// All stored adapters in numbers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AdapterStatistics {
+    /// Versions.
+    pub total_adapters: u64,
+    /// Users who have one.
+    pub unique_users: u64,
+    /// Bytes of all weights.
+    pub total_bytes: u64,
+}
+
+impl AdapterStatistics {
+    /// Bytes of a version's weights on average; 0 if there is none.
+    pub fn mean_bytes(&self) -> f64 {
+        self.total_bytes as f64 / self.total_adapters.max(1) as f64
+    }
+}
+
+/// How a user's adapter took part in a list.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct AdapterUse {
+    /// Whether it had a part, and why not.
+    pub state: AdapterState,
+    /// Events it has learned from.
+    pub events: u64,
+    /// How much better it has foreseen the user's latest choices than the ranker without it, in nats: older ones count less.
+    /// Below -1 it is held back.
+    pub gain: f32,
+}
+
+/// Whether an adapter has a part in a list, and why not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum AdapterState {
+    /// It has.
+    Served,
+    /// It has learned from too few events.
+    Learning,
+    /// It has foreseen the user's latest choices worse than the ranker without it.
+    HeldBack,
+    /// It could not be read.
+    Unavailable,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_short_and_plain() {
+        for name in ["default", "experimental", "a", "v1.2_x-y", &"n".repeat(100)] {
+            assert_eq!(AdapterName::new(name).map(String::from), Ok(name.to_owned()));
+        }
+        for name in ["", "a b", "ä", "a/b", "a\n", &"n".repeat(101)] {
+            assert!(AdapterName::new(name).is_err(), "{name:?}");
+            let json = serde_json::to_string(name).expect("a text");
+            assert!(serde_json::from_str::<AdapterName>(&json).is_err(), "{name:?}");
+        }
+        assert_eq!(AdapterName::new("default"), Ok(AdapterName::default()));
+    }
+
+    #[test]
+    fn no_adapters_have_no_size() {
+        assert_eq!(AdapterStatistics::default().mean_bytes(), 0.0);
+        let two = AdapterStatistics { total_adapters: 2, unique_users: 1, total_bytes: 3 };
+        assert_eq!(two.mean_bytes(), 1.5);
+    }
+}

@@ -1,0 +1,115 @@
+//! The base layer: the directions in which users differ most from each other.
+
+use std::collections::BTreeMap;
+
+use sona_formats::adapters::BaseLayer as File;
+use sona_numeric::listwise::{List, Scratch, dot};
+use sona_numeric::lora::{Base, BaseFit, Evidence};
+use sona_numeric::matrix::Matrix;
+
+use crate::ranker::Ranker;
+use crate::ranker::features::{About, Layout};
+use crate::ranker::fit::{SOLVED_EVERY, based};
+use crate::ranker::replay::Choice;
+
+/// The name of the base layer's model.
+pub const BASE_LAYER_NAME: &str = "base-layer";
+
+/// With fewer users it is not known in what users differ.
+const LEAST_USERS: usize = 20;
+
+/// A base layer in use.
+#[derive(Debug)]
+pub(crate) struct BaseLayer {
+    pub(crate) version: i64,
+    pub(crate) base: Base,
+    /// The names of its inputs.
+    inputs: Vec<String>,
+}
+
+impl BaseLayer {
+    /// The one of a file.
+    ///
+    /// # Errors
+    /// In words, if it is damaged.
+    pub(crate) fn decode(version: i64, bytes: &[u8]) -> Result<Self, String> {
+        let File { layout, rank, inputs, rows, .. } = File::decode(bytes)?;
+        let names: Vec<String> = serde_json::from_str(&layout).map_err(|e| e.to_string())?;
+        if names.len() != inputs || rows.len() != rank * inputs {
+            return Err("its inputs are not as many as their names".to_owned());
+        }
+        let base = Base::from_matrix(Matrix::from_vec(rows, inputs)).map_err(|e| e.to_string())?;
+        Ok(Self { version, base, inputs: names })
+    }
+
+    /// Whether these features are its inputs.
+    pub(crate) fn is_for(&self, layout: &Layout) -> bool {
+        self.inputs == layout.names()
+    }
+}
+
+/// Finds the base layer of what a ranker does not foresee in `choices`, which are in the order of time; the bytes of its
+/// file, or `None` if there are too few users to tell.
+pub(crate) fn fit_base(ranker: &Ranker, choices: &[Choice], rank: usize) -> Option<Vec<u8>> {
+    let users = gather(ranker, choices);
+    if users.len() < LEAST_USERS {
+        return None;
+    }
+    let found = find(&ranker.layout, &users, rank);
+    let base = found.inspect_err(|error| tracing::warn!(%error, "no base layer is made")).ok()?;
+    let rows = base.as_matrix();
+    let file = File {
+        layout: serde_json::to_string(&ranker.layout.names()).ok()?,
+        rank: rows.rows(),
+        inputs: rows.width(),
+        users: users.len() as u64,
+        rows: (0..rows.rows()).flat_map(|row| rows.row(row)).copied().collect(),
+    };
+    file.encode().inspect_err(|error| tracing::warn!(error, "no base layer is made")).ok()
+}
+
+/// What each user's choices say that the ranker and its layer, as it learned meanwhile, did not foresee.
+fn gather(ranker: &Ranker, choices: &[Choice]) -> BTreeMap<u64, Evidence> {
+    let width = ranker.weights.len();
+    let (mut layer, mut scratch) = (ranker.fresh_layer(), Scratch::default());
+    let mut users: BTreeMap<u64, Evidence> = BTreeMap::new();
+    for based in based(ranker, choices) {
+        let List { features, offsets, .. } = based.list();
+        let weights = layer.weights(&based.choice.moment);
+        let rows = features.chunks_exact(width.max(1)).zip(offsets);
+        let offsets: Vec<f32> =
+            rows.map(|(row, offset)| offset + dot(row, &weights) as f32).collect();
+        let evidence = users.entry(based.choice.who).or_insert_with(|| Evidence::new(width));
+        if let Err(error) = evidence.add(based.choice.list_with(&offsets), &mut scratch) {
+            tracing::debug!(%error, "a choice is left out of the base layer");
+        }
+        let lesson = layer.lesson(based.list(), &based.choice.moment, &mut scratch);
+        let learned = lesson.is_some_and(|lesson| layer.learn(&lesson).is_ok());
+        if learned && layer.lessons().is_multiple_of(SOLVED_EVERY) {
+            layer.solve();
+        }
+    }
+    users
+}
+
+fn find(
+    layout: &Layout,
+    users: &BTreeMap<u64, Evidence>,
+    rank: usize,
+) -> Result<Base, sona_numeric::lora::base::Error> {
+    let ridge: Vec<f64> = layout.about().map(prior).collect();
+    let mut fit = BaseFit::new(&ridge)?;
+    for evidence in users.values() {
+        fit.add(evidence)?;
+    }
+    fit.finish(rank)
+}
+
+/// How strong the pull of a user's own weight towards 0 is.
+fn prior(about: About) -> f64 {
+    match about {
+        About::Source(_) => 3.0,
+        About::Year => 10.0,
+        About::Genre => 30.0,
+    }
+}

@@ -1,0 +1,224 @@
+//! The adapter of a user who is in memory.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use sona_domain::{AdapterName, AdapterState, AdapterUse, UserId};
+use sona_numeric::lora;
+use tokio::time::Instant;
+
+use super::{BaseLayer, saved};
+use crate::Engine;
+use crate::live::users::User;
+use crate::options;
+use crate::ranker::moment::MOMENT;
+
+/// An adapter that could not be read is tried again after so long.
+const RETRY: Duration = Duration::from_secs(5);
+
+/// What another process learned is read so long after it saw the event: it is written by then.
+const WRITTEN_AFTER: Duration = Duration::from_secs(4);
+
+/// What an adapter knows of the moment: that there is one, and how long ago the user's latest title was.
+pub(super) const CONTEXTS: usize = 2;
+
+/// The part of a moment that an adapter knows.
+pub(super) fn context(moment: &[f32; MOMENT]) -> [f32; CONTEXTS] {
+    [moment[0], moment[1]]
+}
+
+/// A place for a user's adapter beside their state.
+#[derive(Debug, Default)]
+pub(crate) struct Resident(Mutex<Slot>);
+
+#[derive(Debug, Default)]
+struct Slot {
+    adapter: Option<Held>,
+    /// It was read, or tried to be, and need not be read before then.
+    tried: Option<Instant>,
+    /// It is to be read again then.
+    stale_at: Option<Instant>,
+}
+
+/// An adapter, and what is stored of it.
+#[derive(Debug, Clone)]
+pub(super) struct Held {
+    pub(super) base_version: i64,
+    /// The version it was learned from; `None` if none is stored.
+    pub(super) saved_version: Option<i64>,
+    pub(super) adapter: Arc<lora::Adapter>,
+}
+
+/// An adapter on its base layer, as a request finds it.
+#[derive(Debug, Clone)]
+pub(crate) struct Personal {
+    base: Arc<BaseLayer>,
+    adapter: Arc<lora::Adapter>,
+}
+
+impl Personal {
+    /// What it adds to the logit of every candidate; nothing if it is not served. `features` is candidates×features.
+    pub(crate) fn logits(&self, features: &[f32], moment: &[f32; MOMENT]) -> Option<Vec<f32>> {
+        if !self.adapter.is_served() {
+            return None;
+        }
+        let (mut projected, rank) = (Vec::new(), self.base.base.rank());
+        self.base.base.project(features, &mut projected);
+        let mut logits = vec![0.0; projected.len() / rank];
+        self.adapter.adjust(&projected, &context(moment), &mut logits);
+        Some(logits)
+    }
+
+    /// Whether it has a part in lists.
+    pub(crate) fn is_served(&self) -> bool {
+        self.adapter.is_served()
+    }
+
+    /// How it takes part.
+    pub(crate) fn state(&self, least_events: u64) -> AdapterUse {
+        let events = self.adapter.events();
+        let state = match (self.adapter.is_served(), events < least_events) {
+            (true, _) => AdapterState::Served,
+            (false, true) => AdapterState::Learning,
+            (false, false) => AdapterState::HeldBack,
+        };
+        AdapterUse { state, events, gain: self.adapter.gate().gain() as f32 }
+    }
+}
+
+impl Resident {
+    fn slot(&self) -> MutexGuard<'_, Slot> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// As it is on `base`; `None` if it was learned on another one, or could not be read.
+    pub(crate) fn on(&self, base: &Arc<BaseLayer>) -> Option<Personal> {
+        let slot = self.slot();
+        let held = slot.adapter.as_ref().filter(|held| held.base_version == base.version)?;
+        Some(Personal { base: base.clone(), adapter: held.adapter.clone() })
+    }
+
+    /// Another process has seen an event of the user.
+    pub(crate) fn go_stale(&self) {
+        self.slot().stale_at.get_or_insert_with(|| Instant::now() + WRITTEN_AFTER);
+    }
+
+    /// What is held.
+    pub(super) fn held(&self) -> Option<Held> {
+        self.slot().adapter.clone()
+    }
+
+    /// Does something to the adapter on a base layer, if it is one.
+    pub(super) fn with<R>(
+        &self,
+        base_version: i64,
+        work: impl FnOnce(&mut lora::Adapter) -> R,
+    ) -> Option<R> {
+        let mut slot = self.slot();
+        let held = slot.adapter.as_mut().filter(|held| held.base_version == base_version)?;
+        Some(work(Arc::make_mut(&mut held.adapter)))
+    }
+
+    /// Notes that what is held is saved under this version.
+    pub(super) fn note_saved(&self, base_version: i64, version: i64) {
+        if let Some(held) = self.slot().adapter.as_mut().filter(|h| h.base_version == base_version)
+        {
+            held.saved_version = Some(version);
+        }
+    }
+
+    /// Forgets it; it is read again when it is needed.
+    pub(crate) fn drop_it(&self) {
+        *self.slot() = Slot::default();
+    }
+
+    /// Whether it must be read before it can be used on this base layer.
+    fn is_due(&self, base_version: i64) -> bool {
+        let slot = self.slot();
+        let now = Instant::now();
+        if slot.stale_at.is_some_and(|at| at <= now) {
+            return true;
+        }
+        let fits = slot.adapter.as_ref().is_some_and(|held| held.base_version == base_version);
+        !fits && slot.tried.is_none_or(|at| at <= now)
+    }
+
+    fn put(&self, held: Held) {
+        *self.slot() = Slot { adapter: Some(held), tried: None, stale_at: None };
+    }
+
+    fn failed(&self) {
+        self.slot().tried = Some(Instant::now() + RETRY);
+    }
+}
+
+impl From<&options::Adapters> for lora::Options {
+    fn from(options: &options::Adapters) -> Self {
+        Self {
+            least_events: options.least_events,
+            solve_every: options.solve_every,
+            ..Self::default()
+        }
+    }
+}
+
+impl Engine {
+    /// The base layer whose inputs are the features of the ranker that serves.
+    pub(crate) fn base_layer(&self) -> Option<Arc<BaseLayer>> {
+        if !self.options.adapters.enabled {
+            return None;
+        }
+        let ranking = self.ranking.load();
+        let layout = &ranking.as_ref()?.ranker.layout;
+        self.base_layer.load_full().filter(|base| base.is_for(layout))
+    }
+
+    /// Makes sure that a user's adapter is in memory; reads it if it is not. Without it the user is served as one who has none.
+    pub(crate) async fn load_adapter(&self, id: &UserId, user: &User) {
+        let Some(base) = self.base_layer() else { return };
+        if !user.adapter.is_due(base.version) {
+            return;
+        }
+        // What waits to be written is newer than what is stored.
+        let waiting = self.unsaved_adapters.get(id).and_then(|waiting| waiting.adapter.held());
+        if let Some(held) = waiting.filter(|held| held.base_version == base.version) {
+            return user.adapter.put(held);
+        }
+        let fresh = || Held {
+            base_version: base.version,
+            saved_version: None,
+            adapter: Arc::new(lora::Adapter::new(
+                base.base.rank(),
+                CONTEXTS,
+                (&self.options.adapters).into(),
+            )),
+        };
+        if user.state().interaction_count == 0 {
+            return user.adapter.put(fresh());
+        }
+        let stored = self.store.served_adapter(id, &AdapterName::default()).await;
+        match stored {
+            Ok(None) => user.adapter.put(fresh()),
+            Ok(Some(stored)) => match saved::read(&stored, &base, &self.options.adapters) {
+                Ok(Some(adapter)) => user.adapter.put(Held {
+                    saved_version: Some(stored.about.version),
+                    adapter: Arc::new(adapter),
+                    ..fresh()
+                }),
+                // It was learned on another base layer: a new one takes its place.
+                Ok(None) => {
+                    user.adapter.put(Held { saved_version: Some(stored.about.version), ..fresh() });
+                }
+                Err(reason) => {
+                    let version = stored.about.version;
+                    tracing::error!(%id, version, reason, "a user's adapter is unusable");
+                    user.adapter.failed();
+                }
+            },
+            Err(error) => {
+                tracing::warn!(%error, "a user's adapter could not be read");
+                user.adapter.failed();
+            }
+        }
+    }
+}

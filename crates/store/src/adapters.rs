@@ -1,0 +1,219 @@
+//! Users' adapters, in versions, and which version is served.
+
+use async_trait::async_trait;
+use sona_domain::adapter::MAX_WEIGHTS_BYTES;
+use sona_domain::{
+    Adapter, AdapterName, AdapterStatistics, AdapterVersion, NewAdapter, Timestamp, UserId,
+};
+
+use crate::error::{Error, Result};
+
+/// When a version may be saved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Parent {
+    /// Whichever version is served.
+    Any,
+    /// Only while this one is served; `None`: while none is.
+    Served(Option<i64>),
+}
+
+/// What became of a version that was to be saved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Saved {
+    /// It has this number and is served.
+    Version(i64),
+    /// Another one than the expected is served: this one, if any. Nothing was saved.
+    Conflict(Option<i64>),
+    /// The user does not exist, or no more. Nothing was saved.
+    UnknownUser,
+}
+
+/// Where a list of versions goes on: after the last one that was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AdapterPosition {
+    /// When that one was saved.
+    pub created_at: Timestamp,
+    /// Its name.
+    pub adapter_name: AdapterName,
+    /// Its number.
+    pub version: i64,
+}
+
+impl From<&AdapterVersion> for AdapterPosition {
+    fn from(about: &AdapterVersion) -> Self {
+        Self {
+            created_at: about.created_at,
+            adapter_name: about.adapter_name.clone(),
+            version: about.version,
+        }
+    }
+}
+
+/// The adapters. A user may have several, by name; they go with the user.
+#[async_trait]
+pub trait Adapters: Send + Sync {
+    /// Saves a version and serves it. The number is allocated in the same transaction: one more than the highest ever given out
+    /// to this user under this name, also if versions were deleted or many save at once.
+    async fn save_adapter(&self, new: &NewAdapter, parent: Parent, now: Timestamp)
+    -> Result<Saved>;
+
+    /// The version that is served.
+    async fn served_adapter(&self, user: &UserId, name: &AdapterName) -> Result<Option<Adapter>>;
+
+    /// One version.
+    async fn adapter(
+        &self,
+        user: &UserId,
+        name: &AdapterName,
+        version: i64,
+    ) -> Result<Option<Adapter>>;
+
+    /// Serves `version` if `expected` is served now; `false` if it is not, or if there is no such version.
+    async fn serve_adapter(
+        &self,
+        user: &UserId,
+        name: &AdapterName,
+        expected: Option<i64>,
+        version: i64,
+        now: Timestamp,
+    ) -> Result<bool>;
+
+    /// Goes back from `served` to the newest version before it and answers which one that is; `None`, and no change, if
+    /// another one is served or there is none before it.
+    async fn roll_back_adapter(
+        &self,
+        user: &UserId,
+        name: &AdapterName,
+        served: i64,
+        now: Timestamp,
+    ) -> Result<Option<i64>>;
+
+    /// Keeps a version when old ones are dropped; `false` if there is none.
+    async fn pin_adapter(
+        &self,
+        user: &UserId,
+        name: &AdapterName,
+        version: i64,
+        now: Timestamp,
+    ) -> Result<bool>;
+
+    /// No longer keeps a version when old ones are dropped; `false` if there is none.
+    async fn unpin_adapter(
+        &self,
+        user: &UserId,
+        name: &AdapterName,
+        version: i64,
+        now: Timestamp,
+    ) -> Result<bool>;
+
+    /// Deletes a version; `false` if there is none, or it is pinned or served.
+    async fn delete_adapter(&self, user: &UserId, name: &AdapterName, version: i64)
+    -> Result<bool>;
+
+    /// Deletes every version of a name, pinned and served ones too, and answers how many there were.
+    async fn delete_adapters_named(&self, user: &UserId, name: &AdapterName) -> Result<u64>;
+
+    /// Deletes every version of a user, pinned and served ones too, and answers how many there were.
+    async fn delete_adapters(&self, user: &UserId) -> Result<u64>;
+
+    /// Deletes all but the newest `keep` versions of a name, and answers how many. Pinned and served ones stay, however old.
+    async fn retain_adapters(&self, user: &UserId, name: &AdapterName, keep: usize) -> Result<u64>;
+
+    /// Up to `limit` versions of a user, of one name if given, that come after `after`: the newest first (by time, then by name,
+    /// then by number, all descending).
+    async fn adapters(
+        &self,
+        user: &UserId,
+        name: Option<&AdapterName>,
+        after: Option<&AdapterPosition>,
+        limit: usize,
+    ) -> Result<Vec<AdapterVersion>>;
+
+    /// How many versions a user has, of one name if given.
+    async fn count_adapters(&self, user: &UserId, name: Option<&AdapterName>) -> Result<u64>;
+
+    /// All stored adapters in numbers.
+    async fn adapter_statistics(&self) -> Result<AdapterStatistics>;
+}
+
+/// Refuses what no column takes, and answers the columns `size_bytes` and `training_iterations`.
+pub(crate) fn checked(new: &NewAdapter) -> Result<(i64, i64)> {
+    let size = new.weights.len();
+    if !(1..=MAX_WEIGHTS_BYTES).contains(&size) {
+        let refused = format!("an adapter has 1 to {MAX_WEIGHTS_BYTES} bytes, not {size}");
+        return Err(Error::Invalid(refused));
+    }
+    if new.base_version < 1 {
+        let refused = format!("versions begin at 1: there is no base layer {}", new.base_version);
+        return Err(Error::Invalid(refused));
+    }
+    let iterations = i64::try_from(new.training_iterations)
+        .map_err(|_| Error::Invalid(format!("{} trainings", new.training_iterations)))?;
+    Ok((size as i64, iterations))
+}
+
+/// A row of `lora_adapters`, with whether the pointer names it.
+#[derive(sqlx::FromRow)]
+pub(crate) struct VersionRow {
+    user_id: String,
+    adapter_name: String,
+    version: i64,
+    parent_version: Option<i64>,
+    base_version: i64,
+    size_bytes: i64,
+    training_iterations: i64,
+    is_pinned: bool,
+    is_served: bool,
+    created_at: i64,
+    updated_at: i64,
+}
+
+impl VersionRow {
+    pub(crate) fn read(self) -> Result<AdapterVersion> {
+        Ok(AdapterVersion {
+            user_id: UserId::new(self.user_id).map_err(Error::corrupt("lora_adapters.user_id"))?,
+            adapter_name: AdapterName::new(self.adapter_name)
+                .map_err(Error::corrupt("lora_adapters.adapter_name"))?,
+            version: self.version,
+            parent_version: self.parent_version,
+            base_version: self.base_version,
+            size_bytes: u64::try_from(self.size_bytes)
+                .map_err(Error::corrupt("lora_adapters.size_bytes"))?,
+            training_iterations: u64::try_from(self.training_iterations)
+                .map_err(Error::corrupt("lora_adapters.training_iterations"))?,
+            is_pinned: self.is_pinned,
+            is_served: self.is_served,
+            created_at: Timestamp::from_micros(self.created_at),
+            updated_at: Timestamp::from_micros(self.updated_at),
+        })
+    }
+}
+
+/// A row of `lora_adapters` with its weights.
+#[derive(sqlx::FromRow)]
+pub(crate) struct AdapterRow {
+    #[sqlx(flatten)]
+    version: VersionRow,
+    weights: Vec<u8>,
+}
+
+impl AdapterRow {
+    pub(crate) fn read(self) -> Result<Adapter> {
+        Ok(Adapter { about: self.version.read()?, weights: self.weights })
+    }
+}
+
+/// How many rows a statement counted.
+pub(crate) fn count(rows: i64) -> Result<u64> {
+    u64::try_from(rows).map_err(Error::corrupt("lora_adapters"))
+}
+
+/// Counts of `lora_adapters`: versions, users, bytes.
+pub(crate) fn statistics(row: (i64, i64, i64)) -> Result<AdapterStatistics> {
+    let (adapters, users, bytes) = row;
+    Ok(AdapterStatistics {
+        total_adapters: count(adapters)?,
+        unique_users: count(users)?,
+        total_bytes: count(bytes)?,
+    })
+}

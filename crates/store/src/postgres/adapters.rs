@@ -1,0 +1,384 @@
+//! Adapters in PostgreSQL.
+
+use async_trait::async_trait;
+use sona_domain::{
+    Adapter, AdapterName, AdapterStatistics, AdapterVersion, NewAdapter, Timestamp, UserId,
+};
+use sqlx::PgConnection;
+
+use super::PostgresStore;
+use crate::adapters::{
+    AdapterPosition, AdapterRow, Adapters, Parent, Saved, VersionRow, checked, count, statistics,
+};
+use crate::error::Result;
+use crate::row::sql_limit;
+
+/// The statement that selects the columns of a [`VersionRow`], `$more`, and goes on with `$rest`.
+macro_rules! select {
+    ($more:literal, $rest:literal) => {
+        concat!(
+            "SELECT a.user_id, a.adapter_name, a.version, a.parent_version, a.base_version, a.size_bytes,
+                 a.training_iterations, a.is_pinned, p.version IS NOT NULL AS is_served, a.created_at, a.updated_at",
+            $more,
+            " FROM lora_adapters AS a LEFT JOIN lora_adapter_pointers AS p
+                 ON p.user_id = a.user_id AND p.adapter_name = a.adapter_name AND p.version = a.version ",
+            $rest
+        )
+    };
+}
+
+#[async_trait]
+impl Adapters for PostgresStore {
+    async fn save_adapter(
+        &self,
+        new: &NewAdapter,
+        parent: Parent,
+        now: Timestamp,
+    ) -> Result<Saved> {
+        let (size, iterations) = checked(new)?;
+        let mut transaction = self.begin().await?;
+        // One who is being removed is waited for, and then not there.
+        let known = sqlx::query("SELECT 1 FROM users WHERE user_id = $1 FOR KEY SHARE")
+            .bind(new.user_id.as_str())
+            .fetch_optional(&mut *transaction)
+            .await?;
+        if known.is_none() {
+            return Ok(Saved::UnknownUser);
+        }
+        // The name stays locked until the transaction ends; if that is without a commit the number was not given out.
+        let version = next_version(&mut transaction, &new.user_id, &new.adapter_name).await?;
+        let served = served(&mut transaction, &new.user_id, &new.adapter_name).await?;
+        if !matches!(parent, Parent::Any) && parent != Parent::Served(served) {
+            return Ok(Saved::Conflict(served));
+        }
+        sqlx::query(
+            "INSERT INTO lora_adapters (user_id, adapter_name, version, parent_version, base_version, weights,
+                 size_bytes, training_iterations, created_at, updated_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)",
+        )
+        .bind(new.user_id.as_str())
+        .bind(new.adapter_name.as_str())
+        .bind(version)
+        .bind(served)
+        .bind(new.base_version)
+        .bind(new.weights.as_slice())
+        .bind(size)
+        .bind(iterations)
+        .bind(now.as_micros())
+        .execute(&mut *transaction)
+        .await?;
+        point(&mut transaction, &new.user_id, &new.adapter_name, version, now).await?;
+        transaction.commit().await?;
+        Ok(Saved::Version(version))
+    }
+
+    async fn served_adapter(&self, user: &UserId, name: &AdapterName) -> Result<Option<Adapter>> {
+        let row: Option<AdapterRow> =
+            sqlx::query_as(select!(", a.weights", "WHERE p.user_id = $1 AND p.adapter_name = $2"))
+                .bind(user.as_str())
+                .bind(name.as_str())
+                .fetch_optional(&self.pool)
+                .await?;
+        row.map(AdapterRow::read).transpose()
+    }
+
+    async fn adapter(
+        &self,
+        user: &UserId,
+        name: &AdapterName,
+        version: i64,
+    ) -> Result<Option<Adapter>> {
+        let row: Option<AdapterRow> = sqlx::query_as(select!(
+            ", a.weights",
+            "WHERE a.user_id = $1 AND a.adapter_name = $2 AND a.version = $3"
+        ))
+        .bind(user.as_str())
+        .bind(name.as_str())
+        .bind(version)
+        .fetch_optional(&self.pool)
+        .await?;
+        row.map(AdapterRow::read).transpose()
+    }
+
+    async fn serve_adapter(
+        &self,
+        user: &UserId,
+        name: &AdapterName,
+        expected: Option<i64>,
+        version: i64,
+        now: Timestamp,
+    ) -> Result<bool> {
+        let mut transaction = self.begin().await?;
+        lock_name(&mut transaction, user, name).await?;
+        if served(&mut transaction, user, name).await? != expected {
+            return Ok(false);
+        }
+        let moved = point(&mut transaction, user, name, version, now).await?;
+        transaction.commit().await?;
+        Ok(moved)
+    }
+
+    async fn roll_back_adapter(
+        &self,
+        user: &UserId,
+        name: &AdapterName,
+        from: i64,
+        now: Timestamp,
+    ) -> Result<Option<i64>> {
+        let mut transaction = self.begin().await?;
+        lock_name(&mut transaction, user, name).await?;
+        if served(&mut transaction, user, name).await? != Some(from) {
+            return Ok(None);
+        }
+        let before: Option<i64> = sqlx::query_scalar(
+            "SELECT max(version) FROM lora_adapters
+             WHERE user_id = $1 AND adapter_name = $2 AND version < $3",
+        )
+        .bind(user.as_str())
+        .bind(name.as_str())
+        .bind(from)
+        .fetch_one(&mut *transaction)
+        .await?;
+        if let Some(version) = before {
+            point(&mut transaction, user, name, version, now).await?;
+        }
+        transaction.commit().await?;
+        Ok(before)
+    }
+
+    async fn pin_adapter(
+        &self,
+        user: &UserId,
+        name: &AdapterName,
+        version: i64,
+        now: Timestamp,
+    ) -> Result<bool> {
+        let statement = "UPDATE lora_adapters SET is_pinned = TRUE, updated_at = $4
+             WHERE user_id = $1 AND adapter_name = $2 AND version = $3";
+        self.set_pin(statement, user, name, version, now).await
+    }
+
+    async fn unpin_adapter(
+        &self,
+        user: &UserId,
+        name: &AdapterName,
+        version: i64,
+        now: Timestamp,
+    ) -> Result<bool> {
+        let statement = "UPDATE lora_adapters SET is_pinned = FALSE, updated_at = $4
+             WHERE user_id = $1 AND adapter_name = $2 AND version = $3";
+        self.set_pin(statement, user, name, version, now).await
+    }
+
+    async fn delete_adapter(
+        &self,
+        user: &UserId,
+        name: &AdapterName,
+        version: i64,
+    ) -> Result<bool> {
+        let mut transaction = self.begin().await?;
+        lock_name(&mut transaction, user, name).await?;
+        let deleted = sqlx::query(
+            "DELETE FROM lora_adapters
+             WHERE user_id = $1 AND adapter_name = $2 AND version = $3 AND NOT is_pinned AND NOT EXISTS (
+                 SELECT 1 FROM lora_adapter_pointers
+                 WHERE user_id = $1 AND adapter_name = $2 AND version = $3)",
+        )
+        .bind(user.as_str())
+        .bind(name.as_str())
+        .bind(version)
+        .execute(&mut *transaction)
+        .await?;
+        transaction.commit().await?;
+        Ok(deleted.rows_affected() == 1)
+    }
+
+    async fn delete_adapters_named(&self, user: &UserId, name: &AdapterName) -> Result<u64> {
+        let mut transaction = self.begin().await?;
+        lock_name(&mut transaction, user, name).await?;
+        let mut deleted = 0;
+        for statement in [
+            "DELETE FROM lora_adapter_pointers WHERE user_id = $1 AND adapter_name = $2",
+            "DELETE FROM lora_adapters WHERE user_id = $1 AND adapter_name = $2",
+        ] {
+            let query = sqlx::query(statement).bind(user.as_str()).bind(name.as_str());
+            deleted = query.execute(&mut *transaction).await?.rows_affected();
+        }
+        transaction.commit().await?;
+        Ok(deleted)
+    }
+
+    async fn delete_adapters(&self, user: &UserId) -> Result<u64> {
+        let mut transaction = self.begin().await?;
+        let mut deleted = 0;
+        for statement in [
+            LOCK_NAMES,
+            "DELETE FROM lora_adapter_pointers WHERE user_id = $1",
+            "DELETE FROM lora_adapters WHERE user_id = $1",
+        ] {
+            let query = sqlx::query(statement).bind(user.as_str());
+            deleted = query.execute(&mut *transaction).await?.rows_affected();
+        }
+        transaction.commit().await?;
+        Ok(deleted)
+    }
+
+    async fn retain_adapters(&self, user: &UserId, name: &AdapterName, keep: usize) -> Result<u64> {
+        let mut transaction = self.begin().await?;
+        lock_name(&mut transaction, user, name).await?;
+        let deleted = sqlx::query(
+            "DELETE FROM lora_adapters
+             WHERE user_id = $1 AND adapter_name = $2 AND NOT is_pinned
+                 AND version NOT IN (SELECT version FROM lora_adapter_pointers
+                     WHERE user_id = $1 AND adapter_name = $2)
+                 AND version NOT IN (SELECT version FROM lora_adapters
+                     WHERE user_id = $1 AND adapter_name = $2 ORDER BY version DESC LIMIT $3)",
+        )
+        .bind(user.as_str())
+        .bind(name.as_str())
+        .bind(sql_limit(keep))
+        .execute(&mut *transaction)
+        .await?;
+        transaction.commit().await?;
+        Ok(deleted.rows_affected())
+    }
+
+    async fn adapters(
+        &self,
+        user: &UserId,
+        name: Option<&AdapterName>,
+        after: Option<&AdapterPosition>,
+        limit: usize,
+    ) -> Result<Vec<AdapterVersion>> {
+        let rows: Vec<VersionRow> = sqlx::query_as(select!(
+            "",
+            "WHERE a.user_id = $1 AND ($2::TEXT IS NULL OR a.adapter_name = $2)
+                 AND ($3::BIGINT IS NULL OR (a.created_at, a.adapter_name, a.version) < ($3, $4::TEXT, $5::BIGINT))
+             ORDER BY a.created_at DESC, a.adapter_name DESC, a.version DESC LIMIT $6"
+        ))
+        .bind(user.as_str())
+        .bind(name.map(AdapterName::as_str))
+        .bind(after.map(|after| after.created_at.as_micros()))
+        .bind(after.map(|after| after.adapter_name.as_str()))
+        .bind(after.map(|after| after.version))
+        .bind(sql_limit(limit))
+        .fetch_all(&self.pool)
+        .await?;
+        rows.into_iter().map(VersionRow::read).collect()
+    }
+
+    async fn count_adapters(&self, user: &UserId, name: Option<&AdapterName>) -> Result<u64> {
+        let rows: i64 = sqlx::query_scalar(
+            "SELECT count(*) FROM lora_adapters
+             WHERE user_id = $1 AND ($2::TEXT IS NULL OR adapter_name = $2)",
+        )
+        .bind(user.as_str())
+        .bind(name.map(AdapterName::as_str))
+        .fetch_one(&self.pool)
+        .await?;
+        count(rows)
+    }
+
+    async fn adapter_statistics(&self) -> Result<AdapterStatistics> {
+        let row = sqlx::query_as(
+            "SELECT count(*), count(DISTINCT user_id), coalesce(sum(size_bytes), 0)::BIGINT FROM lora_adapters",
+        )
+        .fetch_one(&self.pool)
+        .await?;
+        statistics(row)
+    }
+}
+
+impl PostgresStore {
+    async fn set_pin(
+        &self,
+        statement: &'static str,
+        user: &UserId,
+        name: &AdapterName,
+        version: i64,
+        now: Timestamp,
+    ) -> Result<bool> {
+        let updated = sqlx::query(statement)
+            .bind(user.as_str())
+            .bind(name.as_str())
+            .bind(version)
+            .bind(now.as_micros())
+            .execute(&self.pool)
+            .await?;
+        Ok(updated.rows_affected() == 1)
+    }
+}
+
+/// Holds all names of a user, in one order for everybody.
+pub(super) const LOCK_NAMES: &str = "SELECT adapter_name FROM lora_adapter_names WHERE user_id = $1
+     ORDER BY adapter_name FOR UPDATE";
+
+/// Holds a name, if there is one, until the transaction ends: the pointer cannot move to a version that is being deleted, and
+/// nobody saves or moves it meanwhile.
+async fn lock_name(connection: &mut PgConnection, user: &UserId, name: &AdapterName) -> Result<()> {
+    sqlx::query(
+        "SELECT last_version FROM lora_adapter_names WHERE user_id = $1 AND adapter_name = $2 FOR UPDATE",
+    )
+    .bind(user.as_str())
+    .bind(name.as_str())
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// The version that is served. The caller holds the name.
+async fn served(
+    connection: &mut PgConnection,
+    user: &UserId,
+    name: &AdapterName,
+) -> Result<Option<i64>> {
+    let version = sqlx::query_scalar(
+        "SELECT version FROM lora_adapter_pointers WHERE user_id = $1 AND adapter_name = $2",
+    )
+    .bind(user.as_str())
+    .bind(name.as_str())
+    .fetch_optional(connection)
+    .await?;
+    Ok(version)
+}
+
+async fn next_version(
+    connection: &mut PgConnection,
+    user: &UserId,
+    name: &AdapterName,
+) -> Result<i64> {
+    let version = sqlx::query_scalar(
+        "INSERT INTO lora_adapter_names (user_id, adapter_name, last_version) VALUES ($1, $2, 1)
+         ON CONFLICT (user_id, adapter_name) DO UPDATE SET last_version = lora_adapter_names.last_version + 1
+         RETURNING last_version",
+    )
+    .bind(user.as_str())
+    .bind(name.as_str())
+    .fetch_one(connection)
+    .await?;
+    Ok(version)
+}
+
+/// Serves a version; `false` if there is no such version.
+async fn point(
+    connection: &mut PgConnection,
+    user: &UserId,
+    name: &AdapterName,
+    version: i64,
+    now: Timestamp,
+) -> Result<bool> {
+    let moved = sqlx::query(
+        "INSERT INTO lora_adapter_pointers (user_id, adapter_name, version, updated_at)
+         SELECT user_id, adapter_name, version, $4 FROM lora_adapters
+         WHERE user_id = $1 AND adapter_name = $2 AND version = $3
+         ON CONFLICT (user_id, adapter_name) DO UPDATE
+         SET version = excluded.version, updated_at = excluded.updated_at",
+    )
+    .bind(user.as_str())
+    .bind(name.as_str())
+    .bind(version)
+    .bind(now.as_micros())
+    .execute(connection)
+    .await?;
+    Ok(moved.rows_affected() == 1)
+}
