@@ -142,6 +142,11 @@ pub(crate) trait Candidates {
     /// the value of a source that is absent.
     fn raw(&self, row: u32) -> f32;
 
+    /// The same by the user's newest title alone, where the source looks at titles one by one; else 0.
+    fn by_newest(&self, _row: u32) -> f32 {
+        0.0
+    }
+
     /// Why it brings nothing, for when it does not.
     fn absent(&self) -> &'static str;
 
@@ -166,6 +171,10 @@ impl<C: Candidates + ?Sized> Candidates for &C {
 
     fn raw(&self, row: u32) -> f32 {
         (**self).raw(row)
+    }
+
+    fn by_newest(&self, row: u32) -> f32 {
+        (**self).by_newest(row)
     }
 
     fn absent(&self) -> &'static str {

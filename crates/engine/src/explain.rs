@@ -175,6 +175,10 @@ impl Candidates for Timed<'_> {
         self.asked.raw(row)
     }
 
+    fn by_newest(&self, row: u32) -> f32 {
+        self.asked.by_newest(row)
+    }
+
     fn absent(&self) -> &'static str {
         self.asked.absent()
     }

@@ -128,7 +128,10 @@ impl<'s> Ensemble<'s> {
     pub(crate) fn raw(&self, row: u32) -> RawValues {
         let mut raw = RawValues::default();
         for member in self.members.iter().filter(|member| !member.best.is_empty()) {
-            raw.0[member.candidates.source() as usize] = member.candidates.raw(row);
+            let source = member.candidates.source() as usize;
+            raw.all[source] = member.candidates.raw(row);
+            raw.by_newest[source] = member.candidates.by_newest(row);
+            raw.relative[source] = member.candidates.score(row);
         }
         raw
     }

@@ -21,7 +21,8 @@ pub(crate) fn ask(
     } else {
         "nothing unseen shares attributes with the user's latest titles"
     };
-    Sparse::new(Source::Attributes, (allowed, limit), absent, |scores| {
-        near.score(&taste.recent, counts.viewers.viewers(), scores);
+    Sparse::new(Source::Attributes, (allowed, limit), absent, |scores, newest| {
+        let recent = &taste.recent[..taste.recent.len().min(newest)];
+        near.score(recent, counts.viewers.viewers(), scores);
     })
 }

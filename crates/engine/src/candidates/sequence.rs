@@ -18,7 +18,8 @@ pub(crate) fn ask(
     } else {
         "nobody else engaged with the user's latest titles and something unseen"
     };
-    Sparse::new(Source::Sequence, (allowed, limit), absent, |scores| {
+    Sparse::new(Source::Sequence, (allowed, limit), absent, |scores, newest| {
+        let latest = &latest[..latest.len().min(newest)];
         counts.transitions.score(latest, &counts.viewers, scores);
     })
 }

@@ -18,33 +18,38 @@ thread_local! {
 pub(crate) struct Sparse {
     source: Source,
     scores: Scores,
+    /// By the newest title alone.
+    by_newest: Scores,
     best: Vec<(u32, f32)>,
     scale: f32,
     absent: &'static str,
 }
 
 impl Sparse {
-    /// Scales what `score` puts into the scores it is given, which may hold another request's before. `absent` is said if no
+    /// Scales what `score` puts into the scores it is given, which may hold another request's before, by so many of the user's
+    /// newest titles. `absent` is said if no
     /// allowed title has one.
     pub(crate) fn new(
         source: Source,
         (allowed, limit): (&RowSet, usize),
         absent: &'static str,
-        score: impl FnOnce(&mut Scores),
+        score: impl Fn(&mut Scores, usize),
     ) -> Self {
-        let mut scores = ROOM.with_borrow_mut(Vec::pop).unwrap_or_default();
-        score(&mut scores);
+        let room = || ROOM.with_borrow_mut(Vec::pop).unwrap_or_default();
+        let (mut scores, mut by_newest) = (room(), room());
+        score(&mut scores, usize::MAX);
+        score(&mut by_newest, 1);
         let scored = scores.iter().filter(|(row, _)| allowed.contains(*row));
         let best = select::top_k_of(scored, limit, 0.0);
         let scale = best.first().map_or(0.0, |(_, score)| score.recip());
-        Self { source, scores, best, scale, absent }
+        Self { source, scores, by_newest, best, scale, absent }
     }
 }
 
 impl Drop for Sparse {
     fn drop(&mut self) {
-        let scores = std::mem::take(&mut self.scores);
-        ROOM.with_borrow_mut(|room| room.push(scores));
+        let both = [&mut self.scores, &mut self.by_newest].map(std::mem::take);
+        ROOM.with_borrow_mut(|room| room.extend(both));
     }
 }
 
@@ -63,6 +68,10 @@ impl Candidates for Sparse {
 
     fn raw(&self, row: u32) -> f32 {
         self.scores.of(row)
+    }
+
+    fn by_newest(&self, row: u32) -> f32 {
+        self.by_newest.of(row)
     }
 
     fn absent(&self) -> &'static str {

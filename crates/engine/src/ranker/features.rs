@@ -39,18 +39,31 @@ const GENRES_FROM: usize = TERMS.len() + YEARS.len() + AGES.len();
 struct Term {
     source: Source,
     name: &'static str,
-    /// What becomes of the source's raw value.
+    /// Which of the source's values.
+    value: Value,
+    /// What becomes of it.
     of: fn(f32) -> f32,
     /// Whether it is multiplied by how much is known of the user.
     by_depth: bool,
 }
 
+/// A value of a source.
+#[derive(Clone, Copy)]
+enum Value {
+    /// What it knows.
+    Raw,
+    /// What it knows by the newest title alone.
+    ByNewest,
+    /// What it knows beside the best title of the request, 0..=1.
+    Relative,
+}
+
 const fn term(source: Source, name: &'static str, of: fn(f32) -> f32) -> Term {
-    Term { source, name, of, by_depth: false }
+    Term { source, name, value: Value::Raw, of, by_depth: false }
 }
 
 /// Features of sources, in order. The scales make a difference of 1 matter about equally much.
-const TERMS: [Term; 17] = [
+const TERMS: [Term; 22] = [
     term(Source::Collaborative, "collaborative", |x| 5.0 * x),
     term(Source::Collaborative, "ln collaborative", |x| 0.5 * (0.02 + x.max(0.0)).ln()),
     term(Source::Recent, "recent", |x| 5.0 * x),
@@ -67,22 +80,45 @@ const TERMS: [Term; 17] = [
     Term {
         source: Source::Collaborative,
         name: "collaborative by depth",
+        value: Value::Raw,
         of: |x| 5.0 * x,
         by_depth: true,
     },
     Term {
         source: Source::Sequence,
         name: "ln sequence by depth",
+        value: Value::Raw,
         of: |x| 0.3 * (0.003 + x.max(0.0)).ln(),
         by_depth: true,
     },
     Term {
         source: Source::Trending,
         name: "ln trending by depth",
+        value: Value::Raw,
         of: |x| 0.3 * (0.1 + x.max(0.0)).ln(),
         by_depth: true,
     },
-    Term { source: Source::Popular, name: "popular by depth", of: |x| 0.3 * x, by_depth: true },
+    Term {
+        source: Source::Popular,
+        name: "popular by depth",
+        value: Value::Raw,
+        of: |x| 0.3 * x,
+        by_depth: true,
+    },
+    Term {
+        value: Value::ByNewest,
+        ..term(Source::Sequence, "ln sequence by newest", |x| 0.3 * (0.003 + x.max(0.0)).ln())
+    },
+    Term {
+        value: Value::ByNewest,
+        ..term(Source::Attributes, "ln attributes by newest", |x| 0.3 * (0.05 + x.max(0.0)).ln())
+    },
+    Term { value: Value::Relative, ..term(Source::Sequence, "sequence beside the best", |x| x) },
+    Term {
+        value: Value::Relative,
+        ..term(Source::Attributes, "attributes beside the best", |x| x)
+    },
+    Term { value: Value::Relative, ..term(Source::Embedding, "embedding beside the best", |x| x) },
 ];
 
 /// Features of how a title suits what the user has watched lately, after all others.
@@ -176,7 +212,12 @@ impl Layout {
         let depth = viewer.depth();
         for (value, term) in row.iter_mut().zip(&TERMS) {
             let scale = if term.by_depth { depth } else { 1.0 };
-            *value = (term.of)(raw.0[term.source as usize]) * scale;
+            let values = match term.value {
+                Value::Raw => &raw.all,
+                Value::ByNewest => &raw.by_newest,
+                Value::Relative => &raw.relative,
+            };
+            *value = (term.of)(values[term.source as usize]) * scale;
         }
         row[TERMS.len()..].fill(0.0);
         let Some(content) = content else { return };
@@ -202,9 +243,13 @@ fn bumps(values: &mut [f32], at: f32, places: &[(f32, f32)]) {
     }
 }
 
-/// What each source knows of one candidate, by source; 0 where a source is absent.
+/// What each source knows of one candidate, by source; 0 where a source is absent. See [`Value`].
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct RawValues(pub(crate) [f32; Source::ALL.len()]);
+pub(crate) struct RawValues {
+    pub(crate) all: [f32; Source::ALL.len()],
+    pub(crate) by_newest: [f32; Source::ALL.len()],
+    pub(crate) relative: [f32; Source::ALL.len()],
+}
 
 /// How much is known of a user with so many titles, about -1 to 1.
 pub(crate) fn depth(titles: usize) -> f32 {
