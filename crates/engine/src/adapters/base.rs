@@ -1,12 +1,15 @@
 //! The base layer: the directions in which users differ most from each other.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
 
 use sona_formats::adapters::BaseLayer as File;
 use sona_numeric::listwise::{List, Scratch, dot};
-use sona_numeric::lora::{Base, BaseFit, Evidence};
+use sona_numeric::lora::{Adapter, Base, BaseFit, Evidence};
 use sona_numeric::matrix::Matrix;
 
+use super::resident::CONTEXTS;
+use crate::options;
 use crate::ranker::Ranker;
 use crate::ranker::features::{About, Layout};
 use crate::ranker::fit::{SOLVED_EVERY, based};
@@ -25,6 +28,8 @@ pub(crate) struct BaseLayer {
     pub(crate) base: Base,
     /// The names of its inputs.
     inputs: Vec<String>,
+    /// An adapter on it that has learned nothing.
+    fresh: OnceLock<Arc<Adapter>>,
 }
 
 impl BaseLayer {
@@ -39,7 +44,13 @@ impl BaseLayer {
             return Err("its inputs are not as many as their names".to_owned());
         }
         let base = Base::from_matrix(Matrix::from_vec(rows, inputs)).map_err(|e| e.to_string())?;
-        Ok(Self { version, base, inputs: names })
+        Ok(Self { version, base, inputs: names, fresh: OnceLock::new() })
+    }
+
+    /// An adapter on it that has learned nothing.
+    pub(super) fn fresh(&self, options: &options::Adapters) -> Arc<Adapter> {
+        let new = || Arc::new(Adapter::new(self.base.rank(), CONTEXTS, options.into()));
+        self.fresh.get_or_init(new).clone()
     }
 
     /// Whether these features are its inputs.

@@ -19,6 +19,9 @@ const RETRY: Duration = Duration::from_secs(5);
 /// What another process learned is read so long after it saw the event: it is written by then.
 const WRITTEN_AFTER: Duration = Duration::from_secs(4);
 
+/// Bytes of an adapter of rank 8 that has learned.
+const LEARNED: u32 = 3_000;
+
 /// What an adapter knows of the moment: that there is one, and how long ago the user's latest title was.
 pub(super) const CONTEXTS: usize = 2;
 
@@ -108,6 +111,13 @@ impl Resident {
         self.slot().adapter.clone()
     }
 
+    /// Bytes it takes: none while it has learned nothing.
+    pub(crate) fn memory(&self) -> u32 {
+        let slot = self.slot();
+        let learned = slot.adapter.as_ref().is_some_and(|held| held.adapter.events() > 0);
+        if learned { LEARNED } else { 0 }
+    }
+
     /// Does something to the adapter on a base layer, if it is one.
     pub(super) fn with<R>(
         &self,
@@ -184,14 +194,11 @@ impl Engine {
         if let Some(held) = waiting.filter(|held| held.base_version == base.version) {
             return user.adapter.put(held);
         }
+        // All who have learned nothing share one.
         let fresh = || Held {
             base_version: base.version,
             saved_version: None,
-            adapter: Arc::new(lora::Adapter::new(
-                base.base.rank(),
-                CONTEXTS,
-                (&self.options.adapters).into(),
-            )),
+            adapter: base.fresh(&self.options.adapters),
         };
         if user.state().interaction_count == 0 {
             return user.adapter.put(fresh());

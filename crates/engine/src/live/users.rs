@@ -20,9 +20,8 @@ use crate::snapshot::Snapshot;
 #[cfg(test)]
 mod tests;
 
-/// Bytes a user takes besides what grows with them: a place in the cache and its order of use, two copies of the id, and an
-/// adapter of the usual size.
-const PLACE: usize = 400 + 3_000;
+/// Bytes a user takes besides what grows with them: a place in the cache and its order of use, two copies of the id.
+const PLACE: usize = 400;
 
 /// Bytes of a genre besides its name, with what the allocator adds.
 const GENRE: usize = 16;
@@ -122,7 +121,9 @@ impl Users {
     pub(crate) fn new(max_bytes: u64, rules: EventRules) -> Self {
         let resident = moka::future::Cache::builder()
             .max_capacity(max_bytes)
-            .weigher(|_, user: &Arc<User>| user.state().memory())
+            .weigher(|_, user: &Arc<User>| {
+                user.state().memory().saturating_add(user.adapter.memory())
+            })
             .build();
         Self { resident, rules, removals: AtomicU64::new(0) }
     }
