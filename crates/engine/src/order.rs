@@ -91,6 +91,13 @@ impl Order<'_> {
         self.ranker_version
     }
 
+    /// Gets ready to explain these rows, all at once.
+    pub(crate) fn prepare(&self, rows: &[u32]) {
+        if let Some(ranking) = &self.ranking {
+            ranking.prepare(rows);
+        }
+    }
+
     /// An item of the list, or a given row, with all that puts it there.
     pub(crate) fn explain(&self, item: (u32, f32)) -> Fused {
         match &self.ranking {

@@ -285,6 +285,7 @@ impl Engine {
         });
         let mut items = Vec::with_capacity(limit);
         Trace::time(trace, Stage::Reasons, || {
+            order.prepare(&chosen.iter().map(|item| item.row).collect::<Vec<_>>());
             items.extend(chosen.iter().filter_map(|chosen| {
                 let item = order.explain((chosen.row, chosen.relevance));
                 present(with_penalty(item, chosen.penalty), reasons.view, reasons)

@@ -47,6 +47,7 @@ impl Engine {
             let (rows, unscored) = self.sort_out(&request.content_ids, question.view);
             let longest = self.options.diversity.pool_of(LIST) + SPARE;
             let order = self.order(question, longest, &rows);
+            order.prepare(&rows);
             let scores = rows.iter().filter_map(|row| scored(*row, &order, reasons, &user));
             Scores {
                 user_id: request.user_id.clone(),

@@ -1,5 +1,8 @@
 //! The candidates of one request in order, and what put each of them where it is.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
+
 use sona_domain::{Adjustment, Factor, RequestContext, Source, SourceScore};
 use sona_numeric::select;
 
@@ -50,6 +53,8 @@ pub(crate) struct Ranking<'r> {
     span: f64,
     features: Vec<f32>,
     user: [f32; USER],
+    /// By place, what each feature adds in the trees, for those that were asked for together.
+    attributed: RefCell<HashMap<usize, Vec<f64>>>,
 }
 
 /// What is known of the user and the moment of a request.
@@ -125,6 +130,7 @@ impl<'r> Ranking<'r> {
             span,
             features,
             user,
+            attributed: RefCell::default(),
         }
     }
 
@@ -197,6 +203,30 @@ impl<'r> Ranking<'r> {
         own.iter().map(|own| f64::from(*own)).sum::<f64>() / own.len().max(1) as f64
     }
 
+    /// Works out together what trees say of these rows: one by one takes many times as long.
+    pub(crate) fn prepare(&self, rows: &[u32]) {
+        let places = rows.iter().filter_map(|row| self.rows.iter().position(|known| known == row));
+        self.attribute(&places.collect::<Vec<_>>());
+    }
+
+    fn attribute(&self, places: &[usize]) {
+        let Some(Trees { model, .. }) = &self.ranker.trees else { return };
+        let mut attributed = self.attributed.borrow_mut();
+        let missing = places.iter().copied().filter(|place| !attributed.contains_key(place));
+        let missing: Vec<_> = missing.collect();
+        if missing.is_empty() {
+            return;
+        }
+        let width = self.ranker.layout.width();
+        let of = |place: &usize| &self.features[place * width..(place + 1) * width];
+        let features: Vec<f32> = missing.iter().flat_map(of).copied().collect();
+        let mut contributions = Vec::new();
+        let rows = tree_rows(&features, missing.len(), self.user);
+        model.attribute_rows(&rows, &mut contributions);
+        let rows = contributions.chunks_exact(width + USER).map(<[f64]>::to_vec);
+        attributed.extend(missing.into_iter().zip(rows));
+    }
+
     /// What lifts a candidate above the average one, part by part, and the logit of the average one: of what the weights
     /// say over the candidates, of what the trees say over those of the fit.
     fn parts_of(&self, place: usize) -> ([f64; PARTS], f64) {
@@ -205,9 +235,9 @@ impl<'r> Ranking<'r> {
         let mut base: f64 = self.mean.iter().sum();
         if let Some(Trees { model, share }) = &self.ranker.trees {
             let width = self.ranker.layout.width();
-            let features = &self.features[place * width..(place + 1) * width];
-            let mut contributions = Vec::new();
-            model.attribute_rows(&tree_rows(features, 1, self.user), &mut contributions);
+            self.attribute(&[place]);
+            let attributed = self.attributed.borrow();
+            let contributions = &attributed[&place];
             let (of_title, of_user) = contributions.split_at(width);
             for (contribution, about) in of_title.iter().zip(self.ranker.layout.about()) {
                 parts[self::place(about)] += share * contribution;
