@@ -13,8 +13,6 @@ use crate::ranker::rank::{Known, Ranking, asked_for};
 pub(crate) struct Order<'s> {
     ensemble: Ensemble<'s>,
     ranking: Option<Ranking<'s>>,
-    /// The ranker that ordered them.
-    ranker_version: Option<i64>,
 }
 
 impl Engine {
@@ -36,7 +34,7 @@ impl Engine {
         let titles = question.taste.engaged.len();
         let fusion = self.options.fusion.for_user(titles, question.context);
         let ensemble = Ensemble::ask(question, &fusion, limit);
-        Order { ensemble, ranking: None, ranker_version: None }
+        Order { ensemble, ranking: None }
     }
 
     fn by_ranker<'s>(
@@ -60,7 +58,7 @@ impl Engine {
             asked: asked_for(question.context, titles),
         };
         let ranking = Ranking::new(&serving.ranker, &ensemble, question.view, &known, given);
-        Order { ensemble, ranking: Some(ranking), ranker_version: Some(serving.version) }
+        Order { ensemble, ranking: Some(ranking) }
     }
 }
 
@@ -86,23 +84,11 @@ impl Order<'_> {
         self.ensemble.rows().len()
     }
 
-    /// The ranker that ordered them; `None` if the configured weights did.
-    pub(crate) fn ranker_version(&self) -> Option<i64> {
-        self.ranker_version
-    }
-
-    /// Gets ready to explain these rows, all at once.
-    pub(crate) fn prepare(&self, rows: &[u32]) {
-        if let Some(ranking) = &self.ranking {
-            ranking.prepare(rows);
-        }
-    }
-
-    /// An item of the list, or a given row, with all that puts it there.
-    pub(crate) fn explain(&self, item: (u32, f32)) -> Fused {
+    /// Items of the list, or given rows, with all that puts them there, in their order.
+    pub(crate) fn explain(&self, items: &[(u32, f32)]) -> Vec<Fused> {
         match &self.ranking {
-            Some(ranking) => ranking.explain(item, &self.ensemble),
-            None => self.ensemble.explain(item),
+            Some(ranking) => ranking.explain(items, &self.ensemble),
+            None => items.iter().map(|item| self.ensemble.explain(*item)).collect(),
         }
     }
 

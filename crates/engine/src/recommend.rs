@@ -62,6 +62,8 @@ struct Asked {
     serving: Option<Arc<Serving>>,
     /// What is private of the user.
     personal: Option<Personal>,
+    /// How that takes part; `None` where there are no adapters.
+    adapter: Option<AdapterUse>,
     view: Arc<View>,
     taste: Arc<Taste>,
     allowed: RowSet,
@@ -106,10 +108,13 @@ impl Engine {
         let taste = Trace::time(trace, Stage::Prepare, || user.taste(&snapshot));
         let excluded: Vec<_> =
             request.exclude.iter().filter_map(|id| self.catalogue.row(id)).collect();
+        let base = self.base_layer();
+        let personal = base.as_ref().and_then(|base| user.adapter.on(base));
         Asked {
             allowed: Trace::time(trace, Stage::Gate, || gate::allowed(&view, &taste, &excluded)),
             serving: self.ranking.load_full(),
-            personal: self.base_layer().and_then(|base| user.adapter.on(&base)),
+            adapter: base.map(|_| self.adapter_use(personal.as_ref())),
+            personal,
             narrowed: !excluded.is_empty(),
             per_source: self.options.fusion.candidates_per_source.max(limit + SPARE),
             now,
@@ -155,14 +160,15 @@ impl Engine {
                 user_id: request.user_id.clone(),
                 recommendations: presented.items,
                 intra_list_distance: presented.intra_list_distance,
-                adapter: self.adapter_use(question),
+                adapter: asked.0.adapter,
                 sources,
                 interaction_count: user.state().interaction_count,
                 model_version: question.snapshot.version(),
                 generated_at: question.now,
                 explain,
             };
-            self.expose(&answer, order.ranker_version());
+            answer.adapter.iter().for_each(|used| self.adapter_counters.list(used.state));
+            self.expose(&answer, question.serving.map(|serving| serving.version));
             answer
         })
     }
@@ -175,13 +181,10 @@ impl Engine {
     }
 
     /// How the user's adapter takes part in an answer.
-    fn adapter_use(&self, question: &Question<'_>) -> Option<AdapterUse> {
-        self.base_layer()?;
+    fn adapter_use(&self, personal: Option<&Personal>) -> AdapterUse {
         let unavailable = AdapterUse { state: AdapterState::Unavailable, events: 0, gain: 0.0 };
         let least = self.options.adapters.least_events;
-        let used = question.personal.map_or(unavailable, |own| own.state(least));
-        self.adapter_counters.list(used.state);
-        Some(used)
+        personal.map_or(unavailable, |own| own.state(least))
     }
 
     fn fresh_recommendation_id(&self) -> RecommendationId {
@@ -277,19 +280,16 @@ impl Engine {
             gate::recheck(self, seen, self.clock.now(), &mut pool, |(row, _)| *row);
         });
         let became_forbidden = before - pool.len();
-        let (chosen, intra_list_distance) = Trace::time(trace, Stage::Diversify, || {
+        let (chosen, rows, intra_list_distance) = Trace::time(trace, Stage::Diversify, || {
             let chosen = diversify(question, &pool, options, limit);
             let rows: Vec<_> = chosen.iter().map(|item| (item.row, item.relevance)).collect();
             let distance = distance(question, &rows);
-            (chosen, distance)
+            (chosen, rows, distance)
         });
-        let mut items = Vec::with_capacity(limit);
-        Trace::time(trace, Stage::Reasons, || {
-            order.prepare(&chosen.iter().map(|item| item.row).collect::<Vec<_>>());
-            items.extend(chosen.iter().filter_map(|chosen| {
-                let item = order.explain((chosen.row, chosen.relevance));
-                present(with_penalty(item, chosen.penalty), reasons.view, reasons)
-            }));
+        let items = Trace::time(trace, Stage::Reasons, || {
+            let items = order.explain(&rows).into_iter().zip(&chosen);
+            let items = items.map(|(item, chosen)| with_penalty(item, chosen.penalty));
+            items.filter_map(|item| present(item, reasons.view, reasons)).collect()
         });
         Presented { items, intra_list_distance, became_forbidden }
     }

@@ -9,8 +9,8 @@ use sona_domain::{
 use crate::Engine;
 use crate::catalogue::View;
 use crate::error::Result;
+use crate::fuse::Fused;
 use crate::live::users::User;
-use crate::order::Order;
 use crate::reasons::Reasons;
 use crate::recommend::{RecommendRequest, SPARE, present};
 
@@ -47,8 +47,9 @@ impl Engine {
             let (rows, unscored) = self.sort_out(&request.content_ids, question.view);
             let longest = self.options.diversity.pool_of(LIST) + SPARE;
             let order = self.order(question, longest, &rows);
-            order.prepare(&rows);
-            let scores = rows.iter().filter_map(|row| scored(*row, &order, reasons, &user));
+            let rows = rows.into_iter().filter_map(|row| Some((row, order.score(row)?)));
+            let items = order.explain(&rows.collect::<Vec<_>>()).into_iter();
+            let scores = items.filter_map(|item| scored(item, reasons, &user));
             Scores {
                 user_id: request.user_id.clone(),
                 scores: scores.collect(),
@@ -79,8 +80,8 @@ impl Engine {
     }
 }
 
-fn scored(row: u32, order: &Order<'_>, reasons: &Reasons<'_>, user: &User) -> Option<ScoredTitle> {
-    let item = order.explain((row, order.score(row)?));
+fn scored(item: Fused, reasons: &Reasons<'_>, user: &User) -> Option<ScoredTitle> {
+    let row = item.row;
     let title = present(item, reasons.view, reasons)?;
     Some(ScoredTitle {
         content_id: title.content_id,

@@ -12,7 +12,7 @@
 //!
 //! `A` [rank×d_in] is shared by everybody ([`base`]); `B_u` [d_out×rank] is the user's own ([`adapter`]). `B_u` is zero at
 //! birth: a new adapter changes no score. It learns what is left of the choice once `f` is known, by the lessons of
-//! [`crate::online`] over lists that [`sample`] draws, and it is served only while it foresees the user's choices
+//! [`crate::online`], and it is served only while it foresees the user's choices
 //! ([`gate`]).
 //!
 //! [`gradient`] is another trainer, for base layers over embeddings alone.
@@ -21,7 +21,6 @@ pub mod adapter;
 pub mod base;
 pub mod gate;
 pub mod gradient;
-pub mod sample;
 
 pub use adapter::{Adapter, Choice, Opinion, Options, Refusal, Stored};
 pub use base::{Base, BaseFit, Evidence};

@@ -88,21 +88,13 @@ pub trait Adapters: Send + Sync {
         now: Timestamp,
     ) -> Result<Option<i64>>;
 
-    /// Keeps a version when old ones are dropped; `false` if there is none.
+    /// Keeps a version when old ones are dropped, or if it is not `pinned` no longer; `false` if there is none.
     async fn pin_adapter(
         &self,
         user: &UserId,
         name: &AdapterName,
         version: i64,
-        now: Timestamp,
-    ) -> Result<bool>;
-
-    /// No longer keeps a version when old ones are dropped; `false` if there is none.
-    async fn unpin_adapter(
-        &self,
-        user: &UserId,
-        name: &AdapterName,
-        version: i64,
+        pinned: bool,
         now: Timestamp,
     ) -> Result<bool>;
 

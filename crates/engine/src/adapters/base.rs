@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use sona_formats::adapters::BaseLayer as File;
-use sona_numeric::listwise::{List, Scratch, dot};
+use sona_numeric::listwise::Scratch;
 use sona_numeric::lora::{Adapter, Base, BaseFit, Evidence};
 use sona_numeric::matrix::Matrix;
 
@@ -12,7 +12,7 @@ use super::resident::CONTEXTS;
 use crate::options;
 use crate::ranker::Ranker;
 use crate::ranker::features::{About, Layout};
-use crate::ranker::fit::{SOLVED_EVERY, based};
+use crate::ranker::fit::{based, teach};
 use crate::ranker::replay::Choice;
 
 /// The name of the base layer's model.
@@ -85,20 +85,12 @@ fn gather(ranker: &Ranker, choices: &[Choice]) -> BTreeMap<u64, Evidence> {
     let (mut layer, mut scratch) = (ranker.fresh_layer(), Scratch::default());
     let mut users: BTreeMap<u64, Evidence> = BTreeMap::new();
     for based in based(ranker, choices) {
-        let List { features, offsets, .. } = based.list();
-        let weights = layer.weights(&based.choice.moment);
-        let rows = features.chunks_exact(width.max(1)).zip(offsets);
-        let offsets: Vec<f32> =
-            rows.map(|(row, offset)| offset + dot(row, &weights) as f32).collect();
+        let offsets = based.offsets_with(&layer.weights(&based.choice.moment));
         let evidence = users.entry(based.choice.who).or_insert_with(|| Evidence::new(width));
         if let Err(error) = evidence.add(based.choice.list_with(&offsets), &mut scratch) {
             tracing::debug!(%error, "a choice is left out of the base layer");
         }
-        let lesson = layer.lesson(based.list(), &based.choice.moment, &mut scratch);
-        let learned = lesson.is_some_and(|lesson| layer.learn(&lesson).is_ok());
-        if learned && layer.lessons().is_multiple_of(SOLVED_EVERY) {
-            layer.solve();
-        }
+        teach(&mut layer, &based, &mut scratch);
     }
     users
 }

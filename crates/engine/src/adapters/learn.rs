@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use sona_domain::UserId;
-use sona_numeric::listwise::{List, Scratch, dot};
+use sona_numeric::listwise::{List, Scratch};
 use sona_numeric::lora::{Choice as Choices, Opinion};
 
 use super::resident::{CONTEXTS, context};
@@ -36,10 +36,8 @@ impl Taught {
         serving: &Serving,
         based: &Based<'_>,
     ) -> Self {
-        let List { features, offsets, chosen, weight } = based.list();
-        let layer = serving.layer_weights(&based.choice.moment);
-        let rows = features.chunks_exact(layer.len().max(1)).zip(offsets);
-        let offsets = rows.map(|(row, offset)| offset + dot(row, &layer) as f32).collect();
+        let List { features, chosen, weight, .. } = based.list();
+        let offsets = based.offsets_with(&serving.layer_weights(&based.choice.moment));
         let mut projected = Vec::new();
         base.base.project(features, &mut projected);
         Self {

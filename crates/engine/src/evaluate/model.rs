@@ -26,6 +26,16 @@ const SOURCES: [Source; 10] = [
     Source::Graph,
 ];
 
+/// All sources together, in every order there is.
+const FUSED: [Model; 6] = [
+    Model::Weighted,
+    Model::Fused,
+    Model::WithoutLayer,
+    Model::Adapted,
+    Model::OthersAdapter,
+    Model::Diversified,
+];
+
 /// One model of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Model {
@@ -63,15 +73,7 @@ impl Model {
         let taking_part = fusion.asked();
         let alone = taking_part.iter().copied().map(Self::Alone);
         let without = taking_part.iter().copied().map(Self::FusedWithout);
-        let fused = [
-            Self::Weighted,
-            Self::Fused,
-            Self::WithoutLayer,
-            Self::Adapted,
-            Self::OthersAdapter,
-            Self::Diversified,
-        ];
-        alone.chain(fused).chain(without).collect()
+        alone.chain(FUSED).chain(without).collect()
     }
 
     /// Whether its lists are ordered by a ranker.
@@ -86,30 +88,12 @@ impl Model {
 
     /// Whether a source takes part in its lists.
     pub(crate) fn takes(self, source: Source) -> bool {
-        match self {
-            Self::Alone(one) => one == source,
-            Self::FusedWithout(without) => without != source,
-            Self::Fused
-            | Self::WithoutLayer
-            | Self::Adapted
-            | Self::OthersAdapter
-            | Self::Diversified
-            | Self::Weighted => true,
-        }
+        self.alone().is_none_or(|one| one == source) && self != Self::FusedWithout(source)
     }
 
     /// The source, if it is one alone.
     pub(crate) const fn alone(self) -> Option<Source> {
-        match self {
-            Self::Alone(source) => Some(source),
-            Self::FusedWithout(_)
-            | Self::Fused
-            | Self::WithoutLayer
-            | Self::Adapted
-            | Self::OthersAdapter
-            | Self::Diversified
-            | Self::Weighted => None,
-        }
+        if let Self::Alone(source) = self { Some(source) } else { None }
     }
 
     /// Whether `data` has what it needs.
@@ -119,53 +103,25 @@ impl Model {
 
     /// What `data` would need for it and has not, in words.
     pub(crate) fn lack(self, data: &Data) -> Option<String> {
-        match self {
-            Self::Alone(Source::Trending) if !data.is_timed() => {
-                Some(format!("{self} needs times, and the data has none"))
-            }
-            Self::Alone(Source::Attributes | Source::Content) if !data.is_described() => {
-                Some(format!("{self} needs a catalogue, and the data has none"))
-            }
-            Self::Alone(_)
-            | Self::FusedWithout(_)
-            | Self::Fused
-            | Self::WithoutLayer
-            | Self::Adapted
-            | Self::OthersAdapter
-            | Self::Diversified
-            | Self::Weighted => None,
+        let source = self.alone()?;
+        if source == Source::Trending && !data.is_timed() {
+            return Some(format!("{self} needs times, and the data has none"));
         }
+        let described = [Source::Attributes, Source::Content].contains(&source);
+        (described && !data.is_described())
+            .then(|| format!("{self} needs a catalogue, and the data has none"))
     }
 
     /// The sources it is made of: of the fused ones those that have a weight.
     pub(crate) fn sources(self, fusion: &Fusion) -> Vec<Source> {
-        let weighty = |source: &Source| fusion.weight(*source) > 0.0;
-        match self {
-            Self::Alone(source) => vec![source],
-            Self::FusedWithout(without) => {
-                SOURCES.into_iter().filter(weighty).filter(|source| *source != without).collect()
-            }
-            Self::Fused
-            | Self::WithoutLayer
-            | Self::Adapted
-            | Self::OthersAdapter
-            | Self::Diversified
-            | Self::Weighted => SOURCES.into_iter().filter(weighty).collect(),
-        }
+        let wanted = |source: &Source| self.takes(*source) && fusion.weight(*source) > 0.0;
+        let fused = || SOURCES.into_iter().filter(wanted).collect();
+        self.alone().map_or_else(fused, |source| vec![source])
     }
 
     /// The sources it may be made of, whatever their weights.
     pub(crate) fn possible_sources(self) -> Vec<Source> {
-        match self {
-            Self::Alone(source) => vec![source],
-            Self::FusedWithout(_)
-            | Self::Fused
-            | Self::WithoutLayer
-            | Self::Adapted
-            | Self::OthersAdapter
-            | Self::Diversified
-            | Self::Weighted => SOURCES.to_vec(),
-        }
+        self.alone().map_or_else(|| SOURCES.to_vec(), |source| vec![source])
     }
 
     /// Its list: rows with scores above 0, best first, at most [`LIST`].
@@ -214,15 +170,7 @@ impl FromStr for Model {
     fn from_str(text: &str) -> Result<Self, String> {
         let alone = Source::ALL.map(Self::Alone);
         let without = Source::ALL.map(Self::FusedWithout);
-        let fused = [
-            Self::Fused,
-            Self::WithoutLayer,
-            Self::Adapted,
-            Self::OthersAdapter,
-            Self::Diversified,
-            Self::Weighted,
-        ];
-        let mut all = alone.into_iter().chain(fused).chain(without);
+        let mut all = alone.into_iter().chain(FUSED).chain(without);
         all.clone().find(|model| model.to_string() == text).ok_or_else(|| {
             let names: Vec<_> = all.by_ref().map(|model| model.to_string()).collect();
             format!("there is no model {text:?}; there are {}", names.join(", "))
@@ -239,6 +187,8 @@ mod tests {
         for name in ["popular", "collaborative", "item-item", "fused", "fused-item-item"] {
             assert_eq!(name.parse::<Model>().unwrap().to_string(), name);
         }
-        assert!("als".parse::<Model>().unwrap_err().contains("graph, fused, fused-layer,"));
+        assert!(
+            "als".parse::<Model>().unwrap_err().contains("graph, weighted, fused, fused-layer,")
+        );
     }
 }

@@ -33,6 +33,8 @@ pub(crate) struct Moments {
     all: Times,
     /// By row; only titles that were watched take room.
     titles: Vec<Option<Box<Times>>>,
+    /// How often titles were watched in a known region, and in which.
+    somewhere: u32,
     regions: HashMap<Region, u32>,
     /// Titles watched in a known region.
     by_region: HashMap<(u32, Region), u32>,
@@ -55,6 +57,7 @@ impl Moments {
             self.all[index] += 1;
         }
         if let Some(region) = circumstances.region {
+            self.somewhere += 1;
             *self.regions.entry(region).or_default() += 1;
             *self.by_region.entry((row, region)).or_default() += 1;
             *self.in_regions.entry(row).or_default() += 1;
@@ -64,6 +67,7 @@ impl Moments {
     /// Takes out what [`Moments::add`] took in.
     pub(crate) fn take_out(&mut self, row: u32, circumstances: Circumstances) {
         if let Some(region) = circumstances.region {
+            self.somewhere -= 1;
             lower(&mut self.regions, &region);
             lower(&mut self.by_region, &(row, region));
             lower(&mut self.in_regions, &row);
@@ -98,7 +102,7 @@ impl Moments {
         if known == 0 || here == 0 {
             return (known, 1.0);
         }
-        let usual = here as f32 / self.regions.values().sum::<u32>() as f32;
+        let usual = here as f32 / self.somewhere as f32;
         let times = self.by_region.get(&(row, region)).copied().unwrap_or(0);
         (known, times as f32 / known as f32 / usual)
     }

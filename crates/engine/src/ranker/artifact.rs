@@ -48,7 +48,7 @@ pub(crate) fn encode(ranker: &Ranker) -> Result<Bytes, String> {
     let options = ranker.layer.options();
     let header = Header {
         format: FORMAT,
-        features: ranker.layout.names(),
+        features: ranker.layout.names().to_vec(),
         genres: ranker.layout.genres().to_vec(),
         forgetting: options.forgetting,
         ridge: options.ridge,

@@ -142,6 +142,8 @@ pub(crate) struct Layout {
     genres: Vec<String>,
     /// Where each is among them.
     places: HashMap<String, usize>,
+    /// What each feature is called, in order.
+    names: Vec<String>,
 }
 
 impl Layout {
@@ -155,13 +157,18 @@ impl Layout {
         }
         let mut genres: Vec<_> = titles.into_iter().collect();
         genres.sort_unstable_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
-        Self::new(genres.into_iter().take(GENRES).map(|(genre, _)| genre.to_owned()).collect())
+        let mut genres: Vec<_> =
+            genres.into_iter().take(GENRES).map(|(genre, _)| genre.to_owned()).collect();
+        // As long as these are the most frequent, no new title changes the layout: adapters go on learning on it.
+        genres.sort_unstable();
+        Self::new(genres)
     }
 
     /// The layout with these genres.
     pub(crate) fn new(genres: Vec<String>) -> Self {
         let places = genres.iter().cloned().zip(0..).collect();
-        Self { genres, places }
+        let names = names(&genres);
+        Self { genres, places, names }
     }
 
     /// Genres that have a feature.
@@ -179,13 +186,8 @@ impl Layout {
     }
 
     /// The features' names, in order.
-    pub(crate) fn names(&self) -> Vec<String> {
-        let terms = TERMS.iter().map(|term| term.name.to_owned());
-        let years = YEARS.iter().map(|(year, _)| format!("made around {year}"));
-        let ages = AGES.iter().map(|(age, _)| format!("{age} years old"));
-        let genres = self.genres.iter().map(|genre| format!("genre {genre}"));
-        let fits = FITS.iter().map(|(_, name)| (*name).to_owned());
-        terms.chain(years).chain(ages).chain(genres).chain(fits).collect()
+    pub(crate) fn names(&self) -> &[String] {
+        &self.names
     }
 
     /// What each feature is about, in order.
@@ -232,8 +234,17 @@ impl Layout {
         }
         let fits = self.fits_from();
         row[fits] = 0.5 * (0.05 + viewer.year_fit(content.year)).ln();
-        row[fits + 1] = 2.0 * viewer.genre_fit(self.places_of(&content.genres));
+        row[fits + 1] = 2.0 * viewer.genre_fit(&row[genres..fits]);
     }
+}
+
+fn names(genres: &[String]) -> Vec<String> {
+    let terms = TERMS.iter().map(|term| term.name.to_owned());
+    let years = YEARS.iter().map(|(year, _)| format!("made around {year}"));
+    let ages = AGES.iter().map(|(age, _)| format!("{age} years old"));
+    let genres = genres.iter().map(|genre| format!("genre {genre}"));
+    let fits = FITS.iter().map(|(_, name)| (*name).to_owned());
+    terms.chain(years).chain(ages).chain(genres).chain(fits).collect()
 }
 
 /// How near `at` is to each of the places.

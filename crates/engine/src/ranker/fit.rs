@@ -226,7 +226,8 @@ pub(crate) fn learn_on(
     Judged { loss: sum.loss / judged, ndcg_at_10: sum.ndcg_at_10 / judged }
 }
 
-fn teach(layer: &mut online::State, based: &Based<'_>, scratch: &mut Scratch) {
+/// Teaches the layer one choice.
+pub(crate) fn teach(layer: &mut online::State, based: &Based<'_>, scratch: &mut Scratch) {
     let lesson = layer.lesson(based.list(), &based.choice.moment, scratch);
     let learned = lesson.is_some_and(|lesson| layer.learn(&lesson).is_ok());
     if learned && layer.lessons().is_multiple_of(SOLVED_EVERY) {
@@ -249,6 +250,12 @@ impl<'c> Based<'c> {
 
     pub(crate) fn list(&self) -> List<'_> {
         self.choice.list_with(&self.offsets)
+    }
+
+    /// The offsets with what a layer of these weights adds.
+    pub(crate) fn offsets_with(&self, layer: &[f64]) -> Vec<f32> {
+        let rows = self.choice.features.chunks_exact(layer.len().max(1)).zip(&self.offsets);
+        rows.map(|(row, offset)| offset + listwise::dot(row, layer) as f32).collect()
     }
 }
 

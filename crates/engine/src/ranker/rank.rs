@@ -1,8 +1,5 @@
 //! The candidates of one request in order, and what put each of them where it is.
 
-use std::cell::RefCell;
-use std::collections::HashMap;
-
 use sona_domain::{Adjustment, Factor, RequestContext, Source, SourceScore};
 use sona_numeric::select;
 
@@ -53,8 +50,6 @@ pub(crate) struct Ranking<'r> {
     span: f64,
     features: Vec<f32>,
     user: [f32; USER],
-    /// By place, what each feature adds in the trees, for those that were asked for together.
-    attributed: RefCell<HashMap<usize, Vec<f64>>>,
 }
 
 /// What is known of the user and the moment of a request.
@@ -130,7 +125,6 @@ impl<'r> Ranking<'r> {
             span,
             features,
             user,
-            attributed: RefCell::default(),
         }
     }
 
@@ -152,22 +146,33 @@ impl<'r> Ranking<'r> {
 
     /// What a candidate or a given row scores: of rows no source brought maybe less than 0, or more than 1.
     pub(crate) fn score(&self, row: u32) -> Option<f32> {
-        let place = self.rows.iter().position(|known| *known == row)?;
-        Some(self.score_at(place))
+        Some(self.score_at(self.place_of(row)?))
     }
 
-    /// An item of the list, or a given row, with all that puts it there.
-    pub(crate) fn explain(&self, (row, score): (u32, f32), ensemble: &Ensemble<'_>) -> Fused {
-        let place = self.rows.iter().position(|candidate| *candidate == row);
-        let Some(place) = place else {
-            return Fused { row, score, sources: Vec::new(), adjustments: Vec::new() };
-        };
-        let (parts, mut base) = self.parts_of(place);
-        let own = self.personal.get(place).map(|own| {
-            let mean = self.mean_personal();
-            base += mean;
-            f64::from(*own) - mean
-        });
+    fn place_of(&self, row: u32) -> Option<usize> {
+        self.rows.iter().position(|known| *known == row)
+    }
+
+    /// Items of the list, or given rows, with all that puts them there. Trees are asked about all of them at once: one by one
+    /// takes many times as long.
+    pub(crate) fn explain(&self, items: &[(u32, f32)], ensemble: &Ensemble<'_>) -> Vec<Fused> {
+        let places = items.iter().filter_map(|(row, _)| self.place_of(*row));
+        let places: Vec<_> = places.collect();
+        let parts = self.parts_of(&places);
+        let own = self.personal.get(..self.scale()).unwrap_or_default();
+        let mean_own = own.iter().map(|own| f64::from(*own)).sum::<f64>() / own.len().max(1) as f64;
+        let parts = places.iter().zip(parts);
+        parts.map(|(place, parts)| self.explain_one(*place, parts, mean_own, ensemble)).collect()
+    }
+
+    fn explain_one(
+        &self,
+        place: usize,
+        (parts, base): ([f64; PARTS], f64),
+        mean_own: f64,
+        ensemble: &Ensemble<'_>,
+    ) -> Fused {
+        let (row, score) = (self.rows[place], self.score_at(place));
         let scaled = |part: f64| (part / self.span) as f32;
         let mut sources: Vec<_> = ensemble
             .present()
@@ -183,68 +188,51 @@ impl<'r> Ranking<'r> {
         // What an absent source has, all candidates have.
         let absent = Source::ALL.iter().filter(|s| sources.iter().all(|part| part.source != **s));
         let absent: f64 = absent.map(|source| parts[*source as usize]).sum();
-        let base = scaled(base + absent - self.lowest);
+        let base = scaled(base + absent + mean_own - self.lowest);
         let mut adjustments = vec![Adjustment { factor: Factor::Base, contribution: base }];
         for (factor, at) in [(Factor::Year, YEAR), (Factor::Genre, GENRE)] {
             if parts[at].abs() > NOTHING {
                 adjustments.push(Adjustment { factor, contribution: scaled(parts[at]) });
             }
         }
-        adjustments.extend(own.map(|own| {
-            let contribution = scaled(own);
+        adjustments.extend(self.personal.get(place).map(|own| {
+            let contribution = scaled(f64::from(*own) - mean_own);
             Adjustment { factor: Factor::Adapter, contribution }
         }));
         Fused { row, score, sources, adjustments }
     }
 
-    /// What the user's adapter adds to the average candidate.
-    fn mean_personal(&self) -> f64 {
-        let own = &self.personal[..self.candidates.min(self.personal.len())];
-        own.iter().map(|own| f64::from(*own)).sum::<f64>() / own.len().max(1) as f64
-    }
-
-    /// Works out together what trees say of these rows: one by one takes many times as long.
-    pub(crate) fn prepare(&self, rows: &[u32]) {
-        let places = rows.iter().filter_map(|row| self.rows.iter().position(|known| known == row));
-        self.attribute(&places.collect::<Vec<_>>());
-    }
-
-    fn attribute(&self, places: &[usize]) {
-        let Some(Trees { model, .. }) = &self.ranker.trees else { return };
-        let mut attributed = self.attributed.borrow_mut();
-        let missing = places.iter().copied().filter(|place| !attributed.contains_key(place));
-        let missing: Vec<_> = missing.collect();
-        if missing.is_empty() {
-            return;
-        }
-        let width = self.ranker.layout.width();
-        let of = |place: &usize| &self.features[place * width..(place + 1) * width];
-        let features: Vec<f32> = missing.iter().flat_map(of).copied().collect();
-        let mut contributions = Vec::new();
-        let rows = tree_rows(&features, missing.len(), self.user);
-        model.attribute_rows(&rows, &mut contributions);
-        let rows = contributions.chunks_exact(width + USER).map(<[f64]>::to_vec);
-        attributed.extend(missing.into_iter().zip(rows));
-    }
-
-    /// What lifts a candidate above the average one, part by part, and the logit of the average one: of what the weights
+    /// What lifts each of these above the average candidate, part by part, and the logit of the average one: of what the weights
     /// say over the candidates, of what the trees say over those of the fit.
-    fn parts_of(&self, place: usize) -> ([f64; PARTS], f64) {
-        let mut parts = self.parts[place];
-        parts.iter_mut().zip(&self.mean).for_each(|(part, mean)| *part -= mean);
-        let mut base: f64 = self.mean.iter().sum();
-        if let Some(Trees { model, share }) = &self.ranker.trees {
-            let width = self.ranker.layout.width();
-            self.attribute(&[place]);
-            let attributed = self.attributed.borrow();
-            let contributions = &attributed[&place];
+    fn parts_of(&self, places: &[usize]) -> Vec<([f64; PARTS], f64)> {
+        let mean_logit: f64 = self.mean.iter().sum();
+        let apart = |place: &usize| {
+            let parts = &self.parts[*place];
+            (std::array::from_fn(|part| parts[part] - self.mean[part]), mean_logit)
+        };
+        let mut all: Vec<([f64; PARTS], f64)> = places.iter().map(apart).collect();
+        let Some(Trees { model, share }) = &self.ranker.trees else { return all };
+        let width = self.ranker.layout.width();
+        let features = |place: &usize| &self.features[place * width..(place + 1) * width];
+        let features: Vec<f32> = places.iter().flat_map(features).copied().collect();
+        let mut contributions = Vec::new();
+        let rows = tree_rows(&features, places.len(), self.user);
+        model.attribute_rows(&rows, &mut contributions);
+        let about: Vec<usize> = self.ranker.layout.about().map(place).collect();
+        let contributions = contributions.chunks_exact(width + USER);
+        for ((parts, base), contributions) in all.iter_mut().zip(contributions) {
             let (of_title, of_user) = contributions.split_at(width);
-            for (contribution, about) in of_title.iter().zip(self.ranker.layout.about()) {
-                parts[self::place(about)] += share * contribution;
+            for (contribution, about) in of_title.iter().zip(&about) {
+                parts[*about] += share * contribution;
             }
-            base += share * (model.bias() + of_user.iter().sum::<f64>());
+            *base += share * (model.bias() + of_user.iter().sum::<f64>());
         }
-        (parts, base)
+        all
+    }
+
+    /// So many rows set the scale: the candidates, or where there are none all.
+    fn scale(&self) -> usize {
+        if self.candidates > 0 { self.candidates } else { self.rows.len() }
     }
 
     /// How much of the order of its first `limit` items each source decides: its share in how far they lie from the average

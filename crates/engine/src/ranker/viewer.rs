@@ -85,14 +85,12 @@ impl Viewer {
         place.map_or(0.0, |place| self.years[place])
     }
 
-    /// The cosine between genres, by their places in the layout, and those of their latest titles; 0 if nothing is known.
-    pub(crate) fn genre_fit(&self, places: impl Iterator<Item = usize>) -> f32 {
-        if self.genres.is_empty() {
-            return 0.0;
-        }
-        let (sum, count) = places
-            .fold((0.0, 0.0_f32), |(sum, count), place| (sum + self.genres[place], count + 1.0));
-        if count > 0.0 { sum / count.sqrt() } else { 0.0 }
+    /// The cosine between a title's genres, 1 for each of the layout's that it has, and those of their latest titles; 0 if
+    /// nothing is known.
+    pub(crate) fn genre_fit(&self, genres: &[f32]) -> f32 {
+        let count: f32 = genres.iter().sum();
+        let shared: f32 = genres.iter().zip(&self.genres).map(|(has, share)| has * share).sum();
+        if count > 0.0 { shared / count.sqrt() } else { 0.0 }
     }
 }
 

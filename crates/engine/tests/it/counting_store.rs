@@ -155,10 +155,7 @@ counted! {
             user: &UserId, name: &AdapterName, served: i64, now: Timestamp
         ) -> Result<Option<i64>>;
         pin_adapter(
-            user: &UserId, name: &AdapterName, version: i64, now: Timestamp
-        ) -> Result<bool>;
-        unpin_adapter(
-            user: &UserId, name: &AdapterName, version: i64, now: Timestamp
+            user: &UserId, name: &AdapterName, version: i64, pinned: bool, now: Timestamp
         ) -> Result<bool>;
         delete_adapter(user: &UserId, name: &AdapterName, version: i64) -> Result<bool>;
         delete_adapters_named(user: &UserId, name: &AdapterName) -> Result<u64>;

@@ -40,7 +40,7 @@ impl Default for Options {
 #[derive(Debug, Clone, Copy)]
 pub struct Choice<'c> {
     /// Features: `z` of every candidate, candidates×rank. Offsets: what is known without the adapter, `f`, plus the
-    /// correction for sampling ([`super::sample`]). Weight: 1 for a positive event, .5 for another.
+    /// correction for sampling. Weight: 1 for a positive event, .5 for another.
     pub list: List<'c>,
     /// `h`, its first number 1.
     pub context: &'c [f32],

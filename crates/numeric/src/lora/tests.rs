@@ -2,7 +2,6 @@
 
 mod base;
 mod gradient;
-mod sample;
 
 use proptest::prelude::*;
 use rand::{RngExt, SeedableRng};

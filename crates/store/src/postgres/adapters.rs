@@ -151,23 +151,21 @@ impl Adapters for PostgresStore {
         user: &UserId,
         name: &AdapterName,
         version: i64,
+        pinned: bool,
         now: Timestamp,
     ) -> Result<bool> {
-        let statement = "UPDATE lora_adapters SET is_pinned = TRUE, updated_at = $4
-             WHERE user_id = $1 AND adapter_name = $2 AND version = $3";
-        self.set_pin(statement, user, name, version, now).await
-    }
-
-    async fn unpin_adapter(
-        &self,
-        user: &UserId,
-        name: &AdapterName,
-        version: i64,
-        now: Timestamp,
-    ) -> Result<bool> {
-        let statement = "UPDATE lora_adapters SET is_pinned = FALSE, updated_at = $4
-             WHERE user_id = $1 AND adapter_name = $2 AND version = $3";
-        self.set_pin(statement, user, name, version, now).await
+        let updated = sqlx::query(
+            "UPDATE lora_adapters SET is_pinned = $4, updated_at = $5
+             WHERE user_id = $1 AND adapter_name = $2 AND version = $3",
+        )
+        .bind(user.as_str())
+        .bind(name.as_str())
+        .bind(version)
+        .bind(pinned)
+        .bind(now.as_micros())
+        .execute(&self.pool)
+        .await?;
+        Ok(updated.rows_affected() == 1)
     }
 
     async fn delete_adapter(
@@ -286,26 +284,6 @@ impl Adapters for PostgresStore {
         .fetch_one(&self.pool)
         .await?;
         statistics(row)
-    }
-}
-
-impl PostgresStore {
-    async fn set_pin(
-        &self,
-        statement: &'static str,
-        user: &UserId,
-        name: &AdapterName,
-        version: i64,
-        now: Timestamp,
-    ) -> Result<bool> {
-        let updated = sqlx::query(statement)
-            .bind(user.as_str())
-            .bind(name.as_str())
-            .bind(version)
-            .bind(now.as_micros())
-            .execute(&self.pool)
-            .await?;
-        Ok(updated.rows_affected() == 1)
     }
 }
 

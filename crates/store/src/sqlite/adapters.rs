@@ -148,23 +148,23 @@ impl Adapters for SqliteStore {
         user: &UserId,
         name: &AdapterName,
         version: i64,
+        pinned: bool,
         now: Timestamp,
     ) -> Result<bool> {
-        let statement = "UPDATE lora_adapters SET is_pinned = 1, updated_at = ?4
-             WHERE user_id = ?1 AND adapter_name = ?2 AND version = ?3";
-        self.set_pin(statement, user, name, version, now).await
-    }
-
-    async fn unpin_adapter(
-        &self,
-        user: &UserId,
-        name: &AdapterName,
-        version: i64,
-        now: Timestamp,
-    ) -> Result<bool> {
-        let statement = "UPDATE lora_adapters SET is_pinned = 0, updated_at = ?4
-             WHERE user_id = ?1 AND adapter_name = ?2 AND version = ?3";
-        self.set_pin(statement, user, name, version, now).await
+        let mut transaction = self.write().await?;
+        let updated = sqlx::query(
+            "UPDATE lora_adapters SET is_pinned = ?4, updated_at = ?5
+             WHERE user_id = ?1 AND adapter_name = ?2 AND version = ?3",
+        )
+        .bind(user.as_str())
+        .bind(name.as_str())
+        .bind(version)
+        .bind(pinned)
+        .bind(now.as_micros())
+        .execute(&mut *transaction)
+        .await?;
+        transaction.commit().await?;
+        Ok(updated.rows_affected() == 1)
     }
 
     async fn delete_adapter(
@@ -279,28 +279,6 @@ impl Adapters for SqliteStore {
         .fetch_one(&self.readers)
         .await?;
         statistics(row)
-    }
-}
-
-impl SqliteStore {
-    async fn set_pin(
-        &self,
-        statement: &'static str,
-        user: &UserId,
-        name: &AdapterName,
-        version: i64,
-        now: Timestamp,
-    ) -> Result<bool> {
-        let mut transaction = self.write().await?;
-        let updated = sqlx::query(statement)
-            .bind(user.as_str())
-            .bind(name.as_str())
-            .bind(version)
-            .bind(now.as_micros())
-            .execute(&mut *transaction)
-            .await?;
-        transaction.commit().await?;
-        Ok(updated.rows_affected() == 1)
     }
 }
 

@@ -186,13 +186,13 @@ async fn pinned_and_served_versions_are_not_deleted(db: Db) {
     let (who, name) = (user("a"), named("default"));
     let delete =
         async |version| db.store.delete_adapter(&who, &name, version).await.expect("answered");
-    assert!(db.store.pin_adapter(&who, &name, 1, at(8)).await.expect("pinned"));
-    assert!(!db.store.pin_adapter(&who, &name, 9, at(8)).await.expect("answered"));
+    assert!(db.store.pin_adapter(&who, &name, 1, true, at(8)).await.expect("pinned"));
+    assert!(!db.store.pin_adapter(&who, &name, 9, true, at(8)).await.expect("answered"));
     let pinned = db.store.adapter(&who, &name, 1).await.expect("read").expect("there").about;
     assert_eq!((pinned.is_pinned, pinned.created_at, pinned.updated_at), (true, at(1), at(8)));
     assert_eq!((delete(1).await, delete(3).await, delete(2).await), (false, false, true));
-    assert!(db.store.unpin_adapter(&who, &name, 1, at(9)).await.expect("unpinned"));
-    assert!(!db.store.unpin_adapter(&who, &name, 9, at(9)).await.expect("answered"));
+    assert!(db.store.pin_adapter(&who, &name, 1, false, at(9)).await.expect("unpinned"));
+    assert!(!db.store.pin_adapter(&who, &name, 9, false, at(9)).await.expect("answered"));
     assert!(delete(1).await);
     assert_eq!(versions(&db, "a", "default").await, [3]);
 }
@@ -261,7 +261,7 @@ async fn all_of_it_goes_with_the_user(db: Db) {
     for (who, name) in [("a", "default"), ("a", "default"), ("a", "other"), ("b", "default")] {
         save(&db, who, name).await;
     }
-    db.store.pin_adapter(&user("a"), &named("default"), 1, at(2)).await.expect("pinned");
+    db.store.pin_adapter(&user("a"), &named("default"), 1, true, at(2)).await.expect("pinned");
     let removed = db.store.remove_user(&user("a"), at(3)).await.expect("removed");
     assert_eq!(removed.expect("they were there").adapters, 3);
     assert_eq!(db.store.count_adapters(&user("a"), None).await.expect("counted"), 0);

@@ -1,3 +1,5 @@
+//! Splits: which items are asked for, and what may be fitted on.
+
 use super::*;
 use crate::evaluate::data::{Builder, Part, Row};
 

@@ -219,52 +219,42 @@ fn list(
     (asked, others): (&[Box<dyn Candidates + '_>], Option<&Personal>),
 ) -> Vec<(u32, f32)> {
     let fusion = &engine.options.fusion;
-    let part = |wanted: &dyn Fn(Source) -> bool| {
+    let part = |wanted: &dyn Fn(Source) -> bool| -> Vec<_> {
         let sources = asked.iter().filter(|source| wanted(source.source()));
-        let sources = sources.map(|source| Box::new(source.as_ref()) as Box<dyn Candidates + '_>);
-        Ensemble::new(sources, question.allowed, fusion, LIST)
+        sources.map(|source| Box::new(source.as_ref()) as Box<dyn Candidates + '_>).collect()
+    };
+    if let Some(source) = model.alone() {
+        let source = asked.iter().find(|asked| asked.source() == source);
+        let best = source.map(|source| source.best(question.allowed, LIST));
+        return best.unwrap_or_default().into_iter().filter(|(_, score)| *score > 0.0).collect();
+    }
+    let Some(serving) = question.serving.filter(|_| model.is_ranked()) else {
+        let fusion = fusion.for_user(question.taste.engaged.len(), question.context);
+        let part = part(&|source| fusion.weight(source) > 0.0);
+        return Ensemble::new(part, question.allowed, &fusion, LIST).list(LIST);
+    };
+    let own = question.personal.filter(|own| own.is_served());
+    let personal = match model {
+        Model::Adapted => own,
+        // Where the user's own would not be served, nobody's is.
+        Model::OthersAdapter => own.and(others),
+        Model::Alone(_)
+        | Model::Weighted
+        | Model::Fused
+        | Model::FusedWithout(_)
+        | Model::WithoutLayer
+        | Model::Diversified => None,
     };
     let takes_part = fusion.asked();
-    match (model, question.serving) {
-        (Model::Alone(source), _) => {
-            let source = asked.iter().find(|asked| asked.source() == source);
-            let best = source.map(|source| source.best(question.allowed, LIST));
-            best.unwrap_or_default().into_iter().filter(|(_, score)| *score > 0.0).collect()
-        }
-        (Model::Weighted, _) | (_, None) => {
-            let fusion = fusion.for_user(question.taste.engaged.len(), question.context);
-            let sources = asked.iter().filter(|source| fusion.weight(source.source()) > 0.0);
-            let sources =
-                sources.map(|source| Box::new(source.as_ref()) as Box<dyn Candidates + '_>);
-            Ensemble::new(sources, question.allowed, &fusion, LIST).list(LIST)
-        }
-        (Model::Fused, Some(serving)) => {
-            ranked(serving, (true, None), question, &part(&|s| takes_part.contains(&s)))
-        }
-        (Model::Adapted, Some(serving)) => {
-            let own = (true, question.personal);
-            ranked(serving, own, question, &part(&|source| takes_part.contains(&source)))
-        }
-        (Model::OthersAdapter, Some(serving)) => {
-            // Where the user's own would not be served, nobody's is.
-            let own = question.personal.filter(|own| own.is_served());
-            let others = (true, own.and(others));
-            ranked(serving, others, question, &part(&|source| takes_part.contains(&source)))
-        }
-        (Model::Diversified, Some(serving)) => {
-            let takes_part = |source| takes_part.contains(&source);
-            let pool = ranked(serving, (true, None), question, &part(&takes_part));
-            let chosen = diversify(question, &pool, &engine.options.diversity, SHOWN);
-            chosen.iter().map(|one| (one.row, one.relevance - one.penalty)).collect()
-        }
-        (Model::WithoutLayer, Some(serving)) => {
-            ranked(serving, (false, None), question, &part(&|s| takes_part.contains(&s)))
-        }
-        (Model::FusedWithout(without), Some(serving)) => {
-            let wanted = |source| takes_part.contains(&source) && source != without;
-            ranked(serving, (true, None), question, &part(&wanted))
-        }
+    let part = part(&|source| takes_part.contains(&source) && model.takes(source));
+    let ensemble = Ensemble::new(part, question.allowed, fusion, LIST);
+    let with_layer = model != Model::WithoutLayer;
+    let list = ranked(serving, (with_layer, personal), question, &ensemble);
+    if model != Model::Diversified {
+        return list;
     }
+    let chosen = diversify(question, &list, &engine.options.diversity, SHOWN);
+    chosen.iter().map(|one| (one.row, one.relevance - one.penalty)).collect()
 }
 
 fn ranked(

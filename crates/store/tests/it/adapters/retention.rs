@@ -31,7 +31,7 @@ async fn the_newest_the_pinned_and_the_served_stay(db: Db) {
         let (who, id) = (user("a"), named(&name));
         let is_pinned = |version: i64| pinned[version as usize - 1];
         for version in (1..=count).filter(|version| is_pinned(*version)) {
-            assert!(db.store.pin_adapter(&who, &id, version, at(2)).await.expect("pinned"));
+            assert!(db.store.pin_adapter(&who, &id, version, true, at(2)).await.expect("pinned"));
         }
         let moved = db.store.serve_adapter(&who, &id, Some(count), served, at(2)).await;
         assert!(moved.expect("answered"));
