@@ -14,8 +14,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    demo as demo_command, doctor, evaluate, export, import, import_vectors, keys, migrate,
-    recommend, serve, similar, token, train, tune, users,
+    adapters, demo as demo_command, doctor, evaluate, export, import, import_vectors, keys,
+    migrate, recommend, serve, similar, token, train, tune, users,
 };
 use crate::output::Exit;
 
@@ -37,7 +37,7 @@ Exit codes:
   0  done
   1  failed; the message says why
   2  the command line or the configuration is wrong, or rows of an import were rejected
-  3  no such user, content or API key
+  3  no such user, content, adapter or API key
   4  training finished, but its model was rejected"
 )]
 struct Cli {
@@ -73,6 +73,8 @@ enum Command {
     Tune(tune::Args),
     /// Erase a user with every trace.
     Users(users::Args),
+    /// Look at users' adapters, train, roll back, export, import or delete them.
+    Adapters(Box<adapters::Args>),
     /// Bring the database's schema up to date and list what is applied.
     Migrate(migrate::Args),
     /// Make tokens that say who a caller is.
@@ -112,6 +114,10 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Evaluate(args) => evaluate::run(&config, &args).await,
         Command::Tune(args) => tune::run(&config, &args),
         Command::Users(args) => users::run(&args.place.within(config), &args).await,
+        Command::Adapters(args) => {
+            let config = args.place.within(config);
+            adapters::run(&config, &args).await
+        }
         Command::Migrate(args) => migrate::run(&args.place.within(config), &args).await,
         Command::Token(args) => token::run(&config, &args).await,
         Command::Keys(args) => keys::run(&args.place.within(config), &args).await,

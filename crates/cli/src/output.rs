@@ -17,7 +17,7 @@ pub(crate) enum Exit {
     Failed,
     /// Rows of an import were rejected.
     RowsRejected,
-    /// No such user, content or API key.
+    /// No such user, content, adapter or API key.
     NotFound,
     /// The trained model was rejected.
     Rejected,

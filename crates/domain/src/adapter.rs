@@ -1,6 +1,7 @@
 //! A user's adapters: small sets of weights that learn what is theirs alone, in versions.
 
 use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -16,6 +17,7 @@ pub const MAX_WEIGHTS_BYTES: usize = 4 << 20;
 
 /// What one of a user's adapters is called: 1 to 100 letters, digits, `.`, `_` and `-`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema), schema(value_type = String, example = "default"))]
 #[serde(try_from = "String", into = "String")]
 pub struct AdapterName(Arc<str>);
 
@@ -56,6 +58,14 @@ impl fmt::Display for AdapterName {
     }
 }
 
+impl FromStr for AdapterName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::new(text)
+    }
+}
+
 impl TryFrom<String> for AdapterName {
     type Error = String;
 
@@ -70,9 +80,42 @@ impl From<AdapterName> for String {
     }
 }
 
+/// How a version came to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum AdapterOrigin {
+    /// It learned from events as they came.
+    Learned,
+    /// It was trained anew on the user's stored events.
+    Trained,
+    /// It was brought in as a file.
+    Imported,
+}
+
+impl AdapterOrigin {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Learned, Self::Trained, Self::Imported];
+
+    /// Its name, in the database too.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Learned => "learned",
+            Self::Trained => "trained",
+            Self::Imported => "imported",
+        }
+    }
+
+    /// Reads the database name.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|origin| origin.as_str() == text)
+    }
+}
+
 /// One immutable version of an adapter, without its weights. Versions of a name count up from 1 and are never reused; which one
 /// is served is said by a pointer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct AdapterVersion {
     /// Whose it is.
     pub user_id: UserId,
@@ -84,6 +127,8 @@ pub struct AdapterVersion {
     pub parent_version: Option<i64>,
     /// The version of the base layer it was learned on: with another one its numbers mean nothing.
     pub base_version: i64,
+    /// How it came to be.
+    pub origin: AdapterOrigin,
     /// Size of the weights.
     pub size_bytes: u64,
     /// Events or trainings it rests on.
@@ -116,14 +161,125 @@ pub struct NewAdapter {
     pub adapter_name: AdapterName,
     /// As [`AdapterVersion::base_version`], at least 1.
     pub base_version: i64,
+    /// As [`AdapterVersion::origin`].
+    pub origin: AdapterOrigin,
     /// As [`AdapterVersion::training_iterations`].
     pub training_iterations: u64,
     /// The file, 1 to [`MAX_WEIGHTS_BYTES`] bytes.
     pub weights: Vec<u8>,
 }
 
+/// A version, with what its file says of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct AdapterDetails {
+    /// What is known of it.
+    #[serde(flatten)]
+    pub about: AdapterVersion,
+    /// Numbers a candidate is brought down to.
+    pub rank: usize,
+    /// Numbers that describe a moment: rows of the weights.
+    pub contexts: usize,
+    /// The most its effect adds to a logit, or takes away.
+    pub scale: f32,
+    /// How much better it has foreseen the user's latest choices than the ranker without it, in nats: older ones count less.
+    /// Below -1 it is held back. Absent where it is not judged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gain: Option<f64>,
+}
+
+/// What was done to a user's adapters.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct AdapterHandled {
+    /// Whose.
+    pub user_id: UserId,
+    /// Which of the user's; absent if all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub adapter_name: Option<AdapterName>,
+    /// The version that is served now; absent if none is, or all were concerned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub served_version: Option<i64>,
+    /// Versions deleted.
+    pub deleted: u64,
+}
+
+/// What became of training a user's adapter anew. Losses are mean negative log-likelihoods of what the user chose, in nats.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct AdapterTraining {
+    /// Always `training_completed`.
+    pub status: String,
+    /// Whose.
+    pub user_id: UserId,
+    /// The version it is saved and served as.
+    pub version: i64,
+    /// How long it took.
+    pub duration_ms: u64,
+    /// Choices the adapter has learned from.
+    pub training_iterations: u64,
+    /// Stored events that were choices it could learn from; others are of titles the user knew already or did not like.
+    pub events_used: u64,
+    /// Without the adapter.
+    pub loss_before: f64,
+    /// With the adapter as it was just before each choice: what it could foresee.
+    pub loss_foreseen: f64,
+    /// With the adapter as it is now, which has learned from them.
+    pub loss_after: f64,
+}
+
+/// Users' adapters in numbers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct AdapterReport {
+    /// All that are stored.
+    pub stored: AdapterStatistics,
+    /// Users who want none.
+    pub opted_out: u64,
+    /// Of users in this process's memory; absent where none are held.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resident: Option<ResidentAdapters>,
+}
+
+/// The adapters a process holds in memory.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct ResidentAdapters {
+    /// Users whose adapter has a part in their lists.
+    pub served: u64,
+    /// Users whose adapter has learned from too few events.
+    pub learning: u64,
+    /// Users whose adapter foresaw their choices worse than the ranker without it.
+    pub held_back: u64,
+    /// Of those with enough events, the share whose gain is above 0; absent if there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub helped_share: Option<f64>,
+    /// How the gains of those with enough events are distributed, in ascending order.
+    pub gains: Vec<GainBucket>,
+    /// Choices this process's adapters learned from.
+    pub events_learned: u64,
+    /// Choices they refused: they held numbers nothing can be learned from.
+    pub events_refused: u64,
+    /// Versions this process has written.
+    pub versions_saved: u64,
+    /// Users whose adapter waits to be written.
+    pub waiting: u64,
+}
+
+/// Adapters whose gain is in a range.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct GainBucket {
+    /// The largest gain in it, in nats; absent in the last one. It begins above that of the one before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub up_to: Option<f64>,
+    /// Adapters.
+    pub adapters: u64,
+}
+
 /// All stored adapters in numbers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct AdapterStatistics {
     /// Versions.
     pub total_adapters: u64,
@@ -166,6 +322,8 @@ pub enum AdapterState {
     HeldBack,
     /// It could not be read.
     Unavailable,
+    /// The user wants none: nothing is learned of them alone.
+    OptedOut,
 }
 
 #[cfg(test)]

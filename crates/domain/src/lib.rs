@@ -46,7 +46,9 @@ pub mod time;
 pub mod violation;
 
 pub use adapter::{
-    Adapter, AdapterName, AdapterState, AdapterStatistics, AdapterUse, AdapterVersion, NewAdapter,
+    Adapter, AdapterDetails, AdapterHandled, AdapterName, AdapterOrigin, AdapterReport,
+    AdapterState, AdapterStatistics, AdapterTraining, AdapterUse, AdapterVersion, GainBucket,
+    NewAdapter, ResidentAdapters,
 };
 pub use api_key::{ApiKey, ApiKeyState};
 pub use content::{Content, ContentType, Credit, RoleType};

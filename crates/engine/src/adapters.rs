@@ -3,12 +3,19 @@
 //! A candidate's features are brought down to a few numbers by a base layer that all users share (`base`), trained with the
 //! ranker. On these each user has weights of their own ([`sona_numeric::lora`]), which are added to what the ranker and the
 //! shared layer say. `resident` keeps them beside the user's state and says whether they are served; `learn` teaches them in
-//! the log task, before the event is acknowledged; `saved` writes them behind, as versions.
+//! the log task, before the event is acknowledged; `saved` writes them behind, as versions. `handle` is what may be done to them
+//! from outside, `look` what may be seen of them, `retrain` trains one anew, `portable` hands one out as a file and takes it in; `changes` makes every process see what was done.
 
 mod base;
+mod changes;
+mod error;
 mod follow;
+mod handle;
 mod learn;
+mod look;
+mod portable;
 mod resident;
+mod retrain;
 mod saved;
 mod train;
 
@@ -16,8 +23,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use base::BASE_LAYER_NAME;
 pub(crate) use base::{BaseLayer, fit_base};
+pub(crate) use changes::Changes;
+pub use error::AdapterError;
+pub use handle::{AdapterCommand, handle_stored};
 pub(crate) use learn::Taught;
+pub use look::stored_adapter;
+pub use portable::{export_adapter, import_adapter};
 pub(crate) use resident::{Personal, Resident};
+pub use retrain::Forced;
 pub(crate) use saved::{Unsaved, write_behind};
 
 /// What became of adapters in this process.
@@ -35,6 +48,8 @@ pub struct AdapterCounts {
     pub held_back: u64,
     /// Lists without one, because it could not be read.
     pub unavailable: u64,
+    /// Lists without one, because the user wants none.
+    pub opted_out: u64,
     /// Versions written.
     pub saved: u64,
     /// Users whose adapter waits to be written.
@@ -50,6 +65,7 @@ pub(crate) struct Counters {
     learning: AtomicU64,
     held_back: AtomicU64,
     unavailable: AtomicU64,
+    opted_out: AtomicU64,
     saved: AtomicU64,
 }
 
@@ -63,6 +79,7 @@ impl Counters {
             learning: read(&self.learning),
             held_back: read(&self.held_back),
             unavailable: read(&self.unavailable),
+            opted_out: read(&self.opted_out),
             saved: read(&self.saved),
             waiting: waiting as u64,
         }
@@ -75,6 +92,7 @@ impl Counters {
             sona_domain::AdapterState::Learning => &self.learning,
             sona_domain::AdapterState::HeldBack => &self.held_back,
             sona_domain::AdapterState::Unavailable => &self.unavailable,
+            sona_domain::AdapterState::OptedOut => &self.opted_out,
         };
         add(counter, 1);
     }

@@ -41,6 +41,7 @@ impl Engine {
         let rows = Rows::erase(&*self.store, user, self.clock.now()).await?;
         let mut erasure = rows.erasure;
         self.unsaved_adapters.forget(user);
+        self.adapter_changes.forget(|gone| gone == viewer_key(user));
         erasure.removed.states = u64::from(self.users.forget(user).await);
         let applied = self.applied();
         let events = rows.events.into_iter().filter(|logged| logged.cursor <= applied);

@@ -66,6 +66,9 @@ pub enum Error {
         /// What is wrong.
         detail: String,
     },
+    /// Something cannot be done to a user's adapter.
+    #[error(transparent)]
+    Adapter(#[from] crate::AdapterError),
     /// Several callers waited for one piece of work that failed.
     #[error(transparent)]
     Shared(std::sync::Arc<Error>),
@@ -101,6 +104,7 @@ impl Error {
             | Self::Learning(_)
             | Self::Embedding(_)
             | Self::Artifact { .. }
+            | Self::Adapter(_)
             | Self::Shared(_) => false,
         }
     }

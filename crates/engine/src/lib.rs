@@ -67,7 +67,10 @@ use sona_store::vectors::EMBEDDED;
 use sona_store::{Blobs, Store, VectorIndex};
 use tokio::sync::mpsc;
 
-pub use adapters::{AdapterCounts, BASE_LAYER_NAME};
+pub use adapters::{
+    AdapterCommand, AdapterCounts, AdapterError, BASE_LAYER_NAME, Forced, export_adapter,
+    handle_stored, import_adapter, stored_adapter,
+};
 pub use content::WriteContent;
 pub use encoder::{ENCODER_NAME, Encoded, EncoderInfo, EncoderKind};
 pub use erase::erase_stored;
@@ -78,6 +81,7 @@ pub use options::Options;
 pub use ranker::RANKER_NAME;
 pub use recommend::{RecommendRequest, RequestContext};
 pub use score::{MAX_SCORED, ScoreRequest};
+pub use sona_store::AdapterPosition;
 pub use start::MODEL_NAME;
 pub use vectors::EMBEDDINGS_NAME;
 
@@ -131,6 +135,7 @@ pub struct Engine {
     base_layer: ArcSwapOption<BaseLayer>,
     unsaved_adapters: Unsaved,
     adapter_counters: adapters::Counters,
+    adapter_changes: adapters::Changes,
     vectors: RwLock<Vectors>,
     follower: Arc<Follower>,
     elsewhere: Option<Arc<Elsewhere>>,
@@ -229,6 +234,7 @@ impl Engine {
             base_layer: ArcSwapOption::empty(),
             unsaved_adapters: Unsaved::default(),
             adapter_counters: adapters::Counters::default(),
+            adapter_changes: adapters::Changes::default(),
             vectors: RwLock::default(),
             follower: Arc::default(),
             elsewhere,
@@ -315,6 +321,20 @@ impl Engine {
         let (reply, done) = tokio::sync::oneshot::channel();
         self.requests.send(Request::Follow { reply }).await.map_err(|_| Error::Closed)?;
         done.await.map_err(|_| Error::Closed)?
+    }
+
+    /// Does something between two commits, when everything appended before is applied; removals are taken in before it. Goes on
+    /// to its end if the caller does not wait for it.
+    async fn between<R: Send + 'static>(
+        &self,
+        work: impl Future<Output = R> + Send + 'static,
+    ) -> Result<R> {
+        let (reply, done) = tokio::sync::oneshot::channel();
+        let work = Box::pin(async move {
+            let _ = reply.send(work.await);
+        });
+        self.requests.send(Request::Between { work }).await.map_err(|_| Error::Closed)?;
+        done.await.map_err(|_| Error::Closed)
     }
 
     fn applied(&self) -> Cursor {

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use sona_domain::{Cursor, Erasure, Event, LoggedEvent, UserId};
 use sona_numeric::online::Lesson;
 use sona_store::AppendOutcome;
@@ -48,6 +49,8 @@ pub(crate) enum Request {
     Append { events: Vec<Event>, reply: Reply },
     /// Remove this user's rows and what is in memory of them.
     Erase { user: UserId, reply: oneshot::Sender<Result<Erasure>> },
+    /// Do something that must not meet a commit half way.
+    Between { work: BoxFuture<'static, ()> },
     /// Serve this model if it is still the current one; answers whether it was.
     Install { prepared: Box<Prepared>, reply: oneshot::Sender<Result<bool>> },
     /// Look at once for what other processes wrote.
@@ -173,6 +176,13 @@ impl LogTask {
             Some(Request::Erase { user, reply }) => {
                 let _ = reply.send(self.erase(&user).await);
             }
+            Some(Request::Between { work }) => {
+                // What is done rests on who is there.
+                if let Err(error) = self.follow_removals().await {
+                    tracing::warn!(%error, "removals could not be read");
+                }
+                work.await;
+            }
             Some(Request::Install { prepared, reply }) => {
                 let _ = reply.send(self.install(*prepared).await);
             }
@@ -291,6 +301,7 @@ impl LogTask {
         engine.follow_encoder().await?;
         engine.follow_ranker().await?;
         engine.follow_base_layer().await?;
+        engine.follow_adapter_changes().await?;
         engine.follow_lessons().await?;
         engine.expire_trending();
         keys
@@ -303,7 +314,12 @@ impl LogTask {
         let Some(last) = removals.last() else { return Ok(()) };
         let keys: HashSet<_> = removals.iter().map(|r| key_of_digest(&r.user_digest)).collect();
         self.active.retain(|user| !keys.contains(&crate::live::counts::viewer_key(user)));
-        engine.unsaved_adapters.forget_where(|user| keys.contains(&user));
+        {
+            // No adapter of theirs is being written, and none is after.
+            let _turn = engine.unsaved_adapters.turn().await;
+            engine.unsaved_adapters.forget_where(|user| keys.contains(&user));
+            engine.adapter_changes.forget(|user| keys.contains(&user));
+        }
         engine.forget_viewers(&keys).await;
         engine.removals_seen.store(last.sequence, Ordering::Release);
         Ok(())

@@ -32,6 +32,7 @@ impl Engine {
     pub(crate) async fn load(self: &Arc<Self>) -> Result<()> {
         self.follow_catalogue().await?;
         self.skip_old_removals().await?;
+        self.load_adapter_changes().await?;
         let head = self.store.head().await?;
         let prepared = match self.best_model().await? {
             Some(prepared) => prepared,

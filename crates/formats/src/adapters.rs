@@ -15,6 +15,7 @@
 
 mod base;
 mod file;
+pub mod peft;
 mod user;
 
 pub use base::BaseLayer;

@@ -25,6 +25,9 @@ pub(crate) struct AnyBody {
     kind: Option<Kind>,
 }
 
+/// A body that is a tar. Its content type, if given, must say so.
+pub(crate) struct Tar(pub(crate) Bytes);
+
 /// What the content type says.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -71,6 +74,19 @@ impl FromRequest<Arc<App>> for AnyBody {
             lines.or(is_json(&sent).then_some(Kind::Json))
         });
         Ok(Self { bytes: read(request, app).await?, kind })
+    }
+}
+
+impl FromRequest<Arc<App>> for Tar {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self> {
+        let sent = essence(request.headers());
+        if let Some(sent) = sent.filter(|sent| sent != "application/x-tar") {
+            let detail = format!("send `content-type: application/x-tar`, not {sent:?}");
+            return Err(ApiError::new(Code::UnsupportedMediaType, detail));
+        }
+        read(request, app).await.map(Self)
     }
 }
 

@@ -11,6 +11,7 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use sona_domain::{Violation, Violations};
+use sona_engine::AdapterError;
 use utoipa::ToSchema;
 
 /// The media type of every problem.
@@ -60,6 +61,8 @@ problems! {
     NotUtf8 = "not-utf8", BAD_REQUEST, None, "The body is not UTF-8";
     /// The connection broke while the body was read.
     BrokenBody = "broken-body", BAD_REQUEST, None, "The body broke off";
+    /// There are too few events to train an adapter on; `current_count` says how many there are.
+    TooFewEvents = "too-few-events", BAD_REQUEST, None, "There are too few events";
     /// The caller did not say who they are, or not so that it is believed.
     Unauthenticated = "unauthenticated", UNAUTHORIZED, None, "Say who you are";
     /// The caller may not do this.
@@ -74,12 +77,28 @@ problems! {
     UnknownUser = "unknown-user", NOT_FOUND, None, "There is no such user";
     /// No such list is logged, or not any more, or not yet.
     UnknownRecommendation = "unknown-recommendation", NOT_FOUND, None, "There is no such list";
+    /// The user has no such adapter, or no such version of it.
+    UnknownAdapter = "unknown-adapter", NOT_FOUND, None, "There is no such adapter";
     /// The URL answers other methods; they are in `Allow`.
     MethodNotAllowed = "method-not-allowed", METHOD_NOT_ALLOWED, None, "This URL does not answer this method";
     /// The body did not arrive in time.
     BodyTimeout = "body-timeout", REQUEST_TIMEOUT, None, "The body did not arrive in time";
     /// The catalogue has an entry of this id.
     ContentExists = "content-exists", CONFLICT, None, "The content exists already";
+    /// Another version of the adapter is served than the request says; `served_version` is the one.
+    AdapterConflict = "adapter-conflict", CONFLICT, None, "Another version is served";
+    /// No version of the adapter is older than the one served.
+    NoVersionBefore = "no-version-before", CONFLICT, None, "There is no version to go back to";
+    /// The version is served or pinned, and so not deleted.
+    AdapterKept = "adapter-kept", CONFLICT, None, "The version is kept";
+    /// The adapter is being trained already.
+    AdapterTraining = "adapter-training", CONFLICT, None, "The adapter is being trained";
+    /// The adapter was changed while it was trained.
+    AdapterOvertaken = "adapter-overtaken", CONFLICT, None, "The adapter was changed meanwhile";
+    /// What adapters rest on is not there yet, or they are switched off.
+    AdaptersNotReady = "adapters-not-ready", CONFLICT, None, "There are no adapters yet";
+    /// The user wants no adapter.
+    OptedOut = "opted-out", CONFLICT, None, "The user has opted out";
     /// The body is larger than the server takes.
     BodyTooLarge = "body-too-large", PAYLOAD_TOO_LARGE, None, "The body is too large";
     /// The body is of a kind this URL does not take.
@@ -88,6 +107,8 @@ problems! {
     ForeignHost = "foreign-host", MISDIRECTED_REQUEST, None, "This server does not answer under this name";
     /// The request breaks a rule; `errors` names every rule broken and where.
     InvalidRequest = "invalid-request", UNPROCESSABLE_ENTITY, None, "The request is not valid";
+    /// The file is no adapter, or was learned on something else than is here; the detail says what does not fit.
+    UnfitAdapter = "unfit-adapter", UNPROCESSABLE_ENTITY, None, "The adapter does not fit";
     /// Something is wrong with the server; its log has the cause under the request's id.
     Internal = "internal", INTERNAL_SERVER_ERROR, None, "Something went wrong";
     /// More events wait to be written than the server lets wait.
@@ -163,6 +184,16 @@ impl Code {
             | Self::UnknownContent
             | Self::UnknownUser
             | Self::UnknownRecommendation
+            | Self::UnknownAdapter
+            | Self::AdapterConflict
+            | Self::NoVersionBefore
+            | Self::AdapterKept
+            | Self::AdapterTraining
+            | Self::AdapterOvertaken
+            | Self::AdaptersNotReady
+            | Self::OptedOut
+            | Self::TooFewEvents
+            | Self::UnfitAdapter
             | Self::ContentExists
             | Self::BodyTooLarge
             | Self::UnsupportedMediaType
@@ -179,6 +210,14 @@ pub struct ApiError {
     detail: Cow<'static, str>,
     errors: Vec<Violation>,
     challenge: Option<String>,
+    facts: Facts,
+}
+
+/// What else programs are told of a failure.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Facts {
+    current_count: Option<u64>,
+    served_version: Option<i64>,
 }
 
 /// A result of this crate's handlers.
@@ -187,7 +226,8 @@ pub(crate) type Result<T, E = ApiError> = std::result::Result<T, E>;
 impl ApiError {
     /// A failure of this kind; `detail` says what is special about this occurrence.
     pub fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, detail: detail.into(), errors: Vec::new(), challenge: None }
+        let (detail, errors, facts) = (detail.into(), Vec::new(), Facts::default());
+        Self { code, detail, errors, challenge: None, facts }
     }
 
     /// The same with a value for `WWW-Authenticate`.
@@ -206,7 +246,7 @@ impl ApiError {
             more => format!("{} problems, listed in errors", more.len()),
         };
         errors.truncate(MAX_LISTED);
-        Self { code: Code::InvalidRequest, detail: detail.into(), errors, challenge: None }
+        Self { errors, ..Self::new(Code::InvalidRequest, detail) }
     }
 
     /// A request that breaks one rule.
@@ -239,6 +279,7 @@ impl From<sona_engine::Error> for ApiError {
             Error::UnknownContent(_) => Self::new(Code::UnknownContent, error.to_string()),
             Error::Width { .. } => Self::invalid_at("/embeddings", error.to_string()),
             Error::ContentExists(_) => Self::new(Code::ContentExists, error.to_string()),
+            Error::Adapter(refused) => of_adapter(refused),
             Error::Busy => Code::Busy.into(),
             Error::Closed => Code::ShuttingDown.into(),
             root if root.is_temporary() => {
@@ -263,6 +304,30 @@ impl From<sona_engine::Error> for ApiError {
             }
         }
     }
+}
+
+/// Why something was not done to an adapter.
+fn of_adapter(error: &AdapterError) -> ApiError {
+    let (code, facts) = match error {
+        AdapterError::Unknown { .. } => (Code::UnknownAdapter, Facts::default()),
+        AdapterError::UnknownUser(_) => (Code::UnknownUser, Facts::default()),
+        AdapterError::Conflict { served } => {
+            (Code::AdapterConflict, Facts { served_version: *served, ..Facts::default() })
+        }
+        AdapterError::NoneBefore { served } => {
+            (Code::NoVersionBefore, Facts { served_version: Some(*served), ..Facts::default() })
+        }
+        AdapterError::Kept { .. } => (Code::AdapterKept, Facts::default()),
+        AdapterError::OptedOut(_) => (Code::OptedOut, Facts::default()),
+        AdapterError::NotReady(_) => (Code::AdaptersNotReady, Facts::default()),
+        AdapterError::Training(_) => (Code::AdapterTraining, Facts::default()),
+        AdapterError::Overtaken(_) => (Code::AdapterOvertaken, Facts::default()),
+        AdapterError::TooFewEvents { found, .. } | AdapterError::NothingToLearn { found, .. } => {
+            (Code::TooFewEvents, Facts { current_count: Some(*found), ..Facts::default() })
+        }
+        AdapterError::Unfit(_) => (Code::UnfitAdapter, Facts::default()),
+    };
+    ApiError { facts, ..ApiError::new(code, error.to_string()) }
 }
 
 impl IntoResponse for ApiError {
@@ -308,6 +373,12 @@ pub struct Problem {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     errors: Vec<Violation>,
+    /// Where there are too few of something: how many there are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    current_count: Option<u64>,
+    /// Where another version of an adapter is served than was taken for it: the one served, if any is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    served_version: Option<i64>,
 }
 
 /// `response` itself if it is a success or a redirect, else the problem it stands for.
@@ -329,6 +400,8 @@ pub(crate) fn render(mut response: Response, instance: &str, request_id: &str) -
         instance: instance.to_owned(),
         request_id: request_id.to_owned(),
         errors: error.errors,
+        current_count: error.facts.current_count,
+        served_version: error.facts.served_version,
     };
     let body = serde_json::to_vec(&problem).expect("strings and numbers are always JSON");
     let (mut parts, _) = response.into_parts();

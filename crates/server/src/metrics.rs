@@ -13,7 +13,7 @@ use metrics::{
     histogram, with_local_recorder,
 };
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
-use sona_domain::{Recommendations, Source};
+use sona_domain::{Recommendations, ResidentAdapters, Source};
 use sona_engine::{AdapterCounts, Stats};
 
 use crate::identity::Refusal;
@@ -150,7 +150,7 @@ impl Metrics {
     }
 
     /// Everything as text, with the engine as it is now.
-    pub(crate) fn render(&self, stats: &Stats) -> String {
+    pub(crate) fn render(&self, stats: &Stats, resident: &ResidentAdapters) -> String {
         with_local_recorder(&self.recorder, || {
             gauge!("sona_content").set(stats.content as f64);
             gauge!("sona_resident_users").set(stats.resident_users as f64);
@@ -165,6 +165,7 @@ impl Metrics {
             counter!("sona_exposures_total", "outcome" => "dropped").absolute(shown.dropped);
             gauge!("sona_exposures_waiting").set(shown.waiting as f64);
             adapters(&stats.adapters, stats.base_layer_version);
+            resident_adapters(resident);
             let errors = [
                 &stats.follow_error,
                 &stats.model_error,
@@ -192,6 +193,7 @@ fn adapters(counts: &AdapterCounts, base_layer: Option<i64>) {
         ("learning", counts.learning),
         ("held_back", counts.held_back),
         ("unavailable", counts.unavailable),
+        ("opted_out", counts.opted_out),
     ];
     for (state, lists) in lists {
         counter!("sona_adapter_lists_total", "state" => state).absolute(lists);
@@ -202,6 +204,19 @@ fn adapters(counts: &AdapterCounts, base_layer: Option<i64>) {
     counter!("sona_adapters_saved_total").absolute(counts.saved);
     gauge!("sona_adapters_waiting").set(counts.waiting as f64);
     gauge!("sona_base_layer_version").set(base_layer.unwrap_or(0) as f64);
+}
+
+/// What users in memory have of them.
+fn resident_adapters(resident: &ResidentAdapters) {
+    let users = [
+        ("served", resident.served),
+        ("learning", resident.learning),
+        ("held_back", resident.held_back),
+    ];
+    for (state, users) in users {
+        gauge!("sona_adapter_users", "state" => state).set(users as f64);
+    }
+    gauge!("sona_adapter_helped_share").set(resident.helped_share.unwrap_or(0.0));
 }
 
 fn describe() {
@@ -228,11 +243,19 @@ fn describe() {
     describe_gauge!("sona_exposures_waiting", "Lists shown that wait to be written.");
     describe_counter!(
         "sona_adapter_lists_total",
-        "Lists by how the user's adapter took part: served, learning, held_back, or unavailable."
+        "Lists by how the user's adapter took part: served, learning, held_back, unavailable, or opted_out."
     );
     describe_counter!(
         "sona_adapter_events_total",
         "Events users' adapters learned from, or refused."
+    );
+    describe_gauge!(
+        "sona_adapter_users",
+        "Users in memory whose adapter has learned, by whether it has a part in their lists: served, learning, or held_back."
+    );
+    describe_gauge!(
+        "sona_adapter_helped_share",
+        "Of users in memory whose adapter has learned enough, the share whom it has helped (gain above 0); 0 if there are none."
     );
     describe_counter!("sona_adapters_saved_total", "Versions of adapters written.");
     describe_gauge!("sona_adapters_waiting", "Users whose adapter waits to be written.");

@@ -56,6 +56,12 @@ impl<T: IdInPath> FromRequestParts<Arc<App>> for PathId<T> {
     }
 }
 
+/// The number of a version: a whole number from 1 on.
+pub(crate) fn version(text: &str) -> Result<i64, String> {
+    let number = text.parse().ok().filter(|number| *number >= 1);
+    number.ok_or_else(|| format!("expected the number of a version, from 1 on, found {text:?}"))
+}
+
 /// The query's parameters; every problem is noted as `?name`.
 pub(crate) struct Params {
     pairs: Vec<(String, String)>,
@@ -83,6 +89,21 @@ impl Params {
             self.problems.add(format!("?{name}"), format!("{expected}, found {value:?}"));
         }
         number
+    }
+
+    /// A text turned into `T` by `read`; a problem if that refuses it.
+    pub(crate) fn parsed<T, E: std::fmt::Display>(
+        &mut self,
+        name: &'static str,
+        read: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Option<T> {
+        let value = self.one(name)?;
+        read(&value).map_err(|error| self.problems.add(format!("?{name}"), error)).ok()
+    }
+
+    /// The number of a version.
+    pub(crate) fn version(&mut self, name: &'static str) -> Option<i64> {
+        self.parsed(name, version)
     }
 
     /// Whether the parameter is there; the only thing it may say is `word`.

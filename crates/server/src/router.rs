@@ -10,6 +10,17 @@
 //! | GET | `/api/v1/profile/{user_id}` | what is known of a user |
 //! | POST | `/api/v1/profile/update` | take in one user's viewings, all or none |
 //! | DELETE | `/api/v1/users/{user_id}` | remove a user with all that is theirs |
+//! | GET, DELETE | `/api/v1/users/{user_id}/adapters` | a user's adapters; start them anew |
+//! | GET, DELETE | `/api/v1/users/{user_id}/adapters/{adapter_name}` | the version that is served; delete all |
+//! | POST | `/api/v1/users/{user_id}/adapters/{adapter_name}/rollback` | serve the version before |
+//! | GET, DELETE | `/api/v1/users/{user_id}/adapters/{adapter_name}/versions/{version}` | read, delete a version |
+//! | POST | `/api/v1/users/{user_id}/adapters/{adapter_name}/versions/{version}/serve` | serve a version |
+//! | PUT, DELETE | `/api/v1/users/{user_id}/adapters/{adapter_name}/versions/{version}/pin` | keep a version, or no longer |
+//! | PUT, DELETE | `/api/v1/users/{user_id}/adapter-opt-out` | want no adapter; want one again |
+//! | GET | `/api/v1/users/{user_id}/adapters/{adapter_name}/export` | a version as a file |
+//! | POST | `/api/v1/users/{user_id}/adapters/{adapter_name}/import` | take a version in from a file |
+//! | POST | `/api/v1/lora/train` | train a user's adapter anew |
+//! | GET | `/api/v1/adapters/report` | adapters in numbers |
 //! | POST | `/api/v1/content` | add an entry to the catalogue |
 //! | GET, PUT, PATCH, DELETE | `/api/v1/content/{content_id}` | read, replace, change, remove an entry |
 //! | POST | `/api/v1/content/bulk` | add or replace many entries, all or none |
@@ -50,9 +61,10 @@ use crate::identity::access::{AccessRules, Routes};
 use crate::identity::{Identity, guard};
 use crate::metrics::Metrics;
 use crate::options::ServerOptions;
+use crate::routes::adapters::{handle, portable, train};
 use crate::routes::{
-    content, embeddings, events, exposures, health, metrics, openapi as document, profile,
-    recommendations, score, similar, users,
+    adapters, content, embeddings, events, exposures, health, metrics, openapi as document,
+    profile, recommendations, score, similar, users,
 };
 
 /// The application over an open engine; `ids` names requests that come without an id.
@@ -96,7 +108,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 fn routes() -> (OpenApiRouter<Arc<App>>, AccessRules) {
     use Access::{AnyService, Identified, Only, OwnOr, Public};
     use Scope::{ContentWrite, EventsWrite, RecommendationsRead, UsersAdmin};
-    let routes = Routes::new(Api::openapi())
+    let routes = adapter_routes(Routes::new(Api::openapi()))
         .add(OwnOr(RecommendationsRead), routes!(recommendations::recommend))
         .add(OwnOr(RecommendationsRead), routes!(exposures::read))
         .add(OwnOr(RecommendationsRead), routes!(score::score))
@@ -126,6 +138,26 @@ fn routes() -> (OpenApiRouter<Arc<App>>, AccessRules) {
     (router, rules)
 }
 
+/// Users may look at what was learned of them alone, have it learned anew, and end it; the rest is administration.
+fn adapter_routes(routes: Routes) -> Routes {
+    use Access::{Only, OwnOr};
+    use Scope::UsersAdmin;
+    routes
+        .add(OwnOr(UsersAdmin), routes!(adapters::list, handle::reset))
+        .add(OwnOr(UsersAdmin), routes!(adapters::read))
+        .add(OwnOr(UsersAdmin), routes!(adapters::read_version))
+        .add(OwnOr(UsersAdmin), routes!(portable::export))
+        .add(OwnOr(UsersAdmin), routes!(handle::opt_out, handle::opt_in))
+        .add(OwnOr(UsersAdmin), routes!(train::train))
+        .add(Only(UsersAdmin), routes!(portable::import))
+        .add(Only(UsersAdmin), routes!(handle::delete))
+        .add(Only(UsersAdmin), routes!(handle::delete_version))
+        .add(Only(UsersAdmin), routes!(handle::roll_back))
+        .add(Only(UsersAdmin), routes!(handle::serve))
+        .add(Only(UsersAdmin), routes!(handle::pin, handle::unpin))
+        .add(Only(UsersAdmin), routes!(adapters::report))
+}
+
 /// Says in the document that every other answer of an operation is a problem.
 fn may_fail(operation: &mut Operation) {
     let problem =
@@ -151,6 +183,7 @@ fn may_fail(operation: &mut Operation) {
         (name = "recommendations", description = "Lists, and why each title is on them."),
         (name = "events", description = "What users did. Durable and reflected in the next list when answered."),
         (name = "users", description = "What is known of a user, and forgetting it."),
+        (name = "adapters", description = "What is learned of one user alone: looking at it, going back, starting anew, wanting none."),
         (name = "content", description = "The catalogue. A change is in force when it is answered."),
         (name = "operations", description = "Health, metrics, this document."),
     ),

@@ -1,5 +1,6 @@
 //! One file per group of URLs.
 
+pub(crate) mod adapters;
 pub(crate) mod content;
 pub(crate) mod embeddings;
 pub(crate) mod events;

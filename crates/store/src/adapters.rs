@@ -3,7 +3,8 @@
 use async_trait::async_trait;
 use sona_domain::adapter::MAX_WEIGHTS_BYTES;
 use sona_domain::{
-    Adapter, AdapterName, AdapterStatistics, AdapterVersion, NewAdapter, Timestamp, UserId,
+    Adapter, AdapterName, AdapterOrigin, AdapterStatistics, AdapterVersion, NewAdapter, Timestamp,
+    UserId,
 };
 
 use crate::error::{Error, Result};
@@ -15,6 +16,26 @@ pub enum Parent {
     Any,
     /// Only while this one is served; `None`: while none is.
     Served(Option<i64>),
+    /// The same, and only if nothing was done to the user's adapters from outside after this position of the feed
+    /// ([`AdapterChanges`](crate::AdapterChanges)).
+    Unchanged {
+        /// As above.
+        served: Option<i64>,
+        /// A position of the feed.
+        since: i64,
+    },
+}
+
+impl Parent {
+    /// Whether a version may be saved while `served` is served, as far as that tells; and the position of the feed after which
+    /// nothing may have been done to the user's adapters.
+    pub(crate) fn admits(self, served: Option<i64>) -> (bool, Option<i64>) {
+        match self {
+            Self::Any => (true, None),
+            Self::Served(expected) => (expected == served, None),
+            Self::Unchanged { served: expected, since } => (expected == served, Some(since)),
+        }
+    }
 }
 
 /// What became of a version that was to be saved.
@@ -22,10 +43,13 @@ pub enum Parent {
 pub enum Saved {
     /// It has this number and is served.
     Version(i64),
-    /// Another one than the expected is served: this one, if any. Nothing was saved.
+    /// Another one than the expected is served: this one, if any; or something was done to the user's adapters meanwhile. Nothing
+    /// was saved.
     Conflict(Option<i64>),
     /// The user does not exist, or no more. Nothing was saved.
     UnknownUser,
+    /// The user wants no adapter. Nothing was saved.
+    OptedOut,
 }
 
 /// Where a list of versions goes on: after the last one that was read.
@@ -49,7 +73,8 @@ impl From<&AdapterVersion> for AdapterPosition {
     }
 }
 
-/// The adapters. A user may have several, by name; they go with the user.
+/// The adapters. A user may have several, by name; they go with the user. Whatever is done to them but by learning is told to
+/// other processes ([`AdapterChanges`](crate::AdapterChanges)), in the same transaction.
 #[async_trait]
 pub trait Adapters: Send + Sync {
     /// Saves a version and serves it. The number is allocated in the same transaction: one more than the highest ever given out
@@ -103,10 +128,15 @@ pub trait Adapters: Send + Sync {
     -> Result<bool>;
 
     /// Deletes every version of a name, pinned and served ones too, and answers how many there were.
-    async fn delete_adapters_named(&self, user: &UserId, name: &AdapterName) -> Result<u64>;
+    async fn delete_adapters_named(
+        &self,
+        user: &UserId,
+        name: &AdapterName,
+        now: Timestamp,
+    ) -> Result<u64>;
 
     /// Deletes every version of a user, pinned and served ones too, and answers how many there were.
-    async fn delete_adapters(&self, user: &UserId) -> Result<u64>;
+    async fn delete_adapters(&self, user: &UserId, now: Timestamp) -> Result<u64>;
 
     /// Deletes all but the newest `keep` versions of a name, and answers how many. Pinned and served ones stay, however old.
     async fn retain_adapters(&self, user: &UserId, name: &AdapterName, keep: usize) -> Result<u64>;
@@ -152,6 +182,7 @@ pub(crate) struct VersionRow {
     version: i64,
     parent_version: Option<i64>,
     base_version: i64,
+    origin: String,
     size_bytes: i64,
     training_iterations: i64,
     is_pinned: bool,
@@ -169,6 +200,9 @@ impl VersionRow {
             version: self.version,
             parent_version: self.parent_version,
             base_version: self.base_version,
+            origin: AdapterOrigin::parse(&self.origin)
+                .ok_or(self.origin)
+                .map_err(Error::corrupt("lora_adapters.origin"))?,
             size_bytes: u64::try_from(self.size_bytes)
                 .map_err(Error::corrupt("lora_adapters.size_bytes"))?,
             training_iterations: u64::try_from(self.training_iterations)

@@ -2,13 +2,14 @@
 //! distributed side ([`vectors`]).
 //!
 //! Each group of methods is a small trait in a file of its own ([`events`], [`content`], [`imports`], [`users`],
-//! [`profiles`], [`models`], [`jobs`], [`keys`], [`embeddings`], [`lessons`], [`exposures`], [`adapters`]); [`Store`] is their sum. A URL decides which twin is opened
+//! [`profiles`], [`models`], [`jobs`], [`keys`], [`embeddings`], [`lessons`], [`exposures`], [`adapters`], [`adapter_changes`]); [`Store`] is their sum. A URL decides which twin is opened
 //! ([`open`]): `sqlite:PATH`, `sqlite::memory:` or `postgres://…`. Nothing above this crate knows which one it got,
 //! and nothing outside `sqlite/` and `postgres/` knows SQL.
 //!
 //! One method is one transaction; no transaction crosses the seam. "Not found" is `None` or `false`, never
 //! an error. Times are passed in. Both twins pass the same contract suite (`tests/it`).
 
+pub mod adapter_changes;
 pub mod adapters;
 pub mod blobs;
 pub mod content;
@@ -33,6 +34,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+pub use adapter_changes::{AdapterChange, AdapterChangeKind, AdapterChanges};
 pub use adapters::{AdapterPosition, Adapters, Parent, Saved};
 pub use blobs::Blobs;
 pub use content::{Catalogue, ContentChange, Revision};
@@ -64,6 +66,7 @@ pub trait Store:
     + Lessons
     + Exposures
     + Adapters
+    + AdapterChanges
     + Send
     + Sync
 {

@@ -4,6 +4,7 @@
 //! and then reads with a fresh snapshot. Locks are always taken in the same order: log heads, then users, then
 //! what belongs to them.
 
+mod adapter_changes;
 mod adapters;
 mod content;
 mod embeddings;

@@ -3,6 +3,7 @@
 //! Other processes may use the same file: whoever finds it locked waits, up to [`BUSY_TIMEOUT`]. Every write is a
 //! `BEGIN IMMEDIATE` transaction, so that it holds the write lock before it reads what it decides upon.
 
+mod adapter_changes;
 mod adapters;
 mod by_user;
 mod content;

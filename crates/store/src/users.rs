@@ -41,7 +41,7 @@ pub trait Users: Send + Sync {
     /// How many users there are.
     async fn count_users(&self) -> Result<u64>;
 
-    /// Removes the user, their events, profile, vectors, adapters and what was shown to them in one transaction; `None` if
+    /// Removes the user, their events, profile, vectors, adapters, whether they want any and what was shown to them in one transaction; `None` if
     /// there is nothing of them.
     async fn remove_user(&self, user: &UserId, now: Timestamp) -> Result<Option<RemovedUser>>;
 

@@ -58,20 +58,30 @@ impl TestServer {
 
     /// A server over an empty database, with options; it always takes a free port.
     pub async fn with_options(backend: Backend, options: ServerOptions) -> Self {
-        Self::launch(backend, options, IdentityOptions::default()).await
+        Self::launch(backend, options, IdentityOptions::default(), Options::default()).await
+    }
+
+    /// A server over an empty database, with an engine of these options.
+    pub async fn with_engine(backend: Backend, options: Options) -> Self {
+        let (server, identity) = (ServerOptions::default(), IdentityOptions::default());
+        Self::launch(backend, server, identity, options).await
     }
 
     /// A server over an empty database whose callers must say who they are.
     pub async fn with_identity(backend: Backend, identity: IdentityOptions) -> Self {
-        Self::launch(backend, ServerOptions::default(), identity).await
+        Self::launch(backend, ServerOptions::default(), identity, Options::default()).await
     }
 
-    async fn launch(backend: Backend, options: ServerOptions, identity: IdentityOptions) -> Self {
+    async fn launch(
+        backend: Backend,
+        options: ServerOptions,
+        identity: IdentityOptions,
+        mut engine_options: Options,
+    ) -> Self {
         let database = TestDatabase::new(backend).await;
         let blobs = sona_store::blobs::open_blobs("memory:").await.expect("memory is there");
         let clock = Arc::new(ManualClock::default());
         let ids = Arc::new(CountingIds::default());
-        let mut engine_options = Options::default();
         // It takes longest to train.
         engine_options.fusion.embedding = 0.0;
         let engine = open(&database, &blobs, &clock, &ids, &engine_options).await;

@@ -27,6 +27,7 @@ fn help() {
         "evaluate",
         "tune",
         "users",
+        "adapters",
     ] {
         let arguments: Vec<_> = command.split_whitespace().chain(["--help"]).collect();
         let ran = folder.sona(&arguments).expect(0);

@@ -1,5 +1,6 @@
 //! The binary as its users meet it: started, asked, killed, started again. A file per topic.
 
+mod adapters;
 mod api;
 mod commands;
 mod config;

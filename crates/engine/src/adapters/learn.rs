@@ -18,6 +18,12 @@ pub(crate) struct Taught {
     id: UserId,
     user: Arc<User>,
     base_version: i64,
+    choice: OwnChoice,
+}
+
+/// What a user chose, as an adapter learns it.
+#[derive(Debug)]
+pub(super) struct OwnChoice {
     /// The titles it was chosen from, brought down by the base layer.
     projected: Vec<f32>,
     /// What is known of them without the adapter.
@@ -36,14 +42,18 @@ impl Taught {
         serving: &Serving,
         based: &Based<'_>,
     ) -> Self {
+        let choice = OwnChoice::new(base, serving, based);
+        Self { id: id.clone(), user: user.clone(), base_version: base.version, choice }
+    }
+}
+
+impl OwnChoice {
+    pub(super) fn new(base: &BaseLayer, serving: &Serving, based: &Based<'_>) -> Self {
         let List { features, chosen, weight, .. } = based.list();
         let offsets = based.offsets_with(&serving.layer_weights(&based.choice.moment));
         let mut projected = Vec::new();
         base.base.project(features, &mut projected);
         Self {
-            id: id.clone(),
-            user: user.clone(),
-            base_version: base.version,
             projected,
             offsets,
             chosen,
@@ -53,7 +63,7 @@ impl Taught {
         }
     }
 
-    fn choice(&self) -> Choices<'_> {
+    pub(super) fn choice(&self) -> Choices<'_> {
         let (features, offsets) = (&self.projected, &self.offsets);
         let (chosen, weight) = (self.chosen, self.weight);
         Choices {
@@ -72,10 +82,11 @@ impl Engine {
             let learned = one
                 .user
                 .adapter
-                .with(one.base_version, |adapter| adapter.learn(one.choice(), &mut scratch));
+                .with(one.base_version, |adapter| adapter.learn(one.choice.choice(), &mut scratch));
             match learned {
                 Some(Ok(())) => {
                     add(&self.adapter_counters.learned, 1);
+                    self.adapter_changes.missed(&one.id, one.choice);
                     self.unsaved_adapters.note(one.id, one.user);
                 }
                 Some(Err(refusal)) => {

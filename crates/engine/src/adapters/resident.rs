@@ -37,10 +37,14 @@ pub(crate) struct Resident(Mutex<Slot>);
 #[derive(Debug, Default)]
 struct Slot {
     adapter: Option<Held>,
+    /// The user wants none: what is held has learned nothing and learns nothing.
+    opted_out: bool,
     /// It was read, or tried to be, and need not be read before then.
     tried: Option<Instant>,
     /// It is to be read again then.
     stale_at: Option<Instant>,
+    /// How often it was forgotten: what was read before the last time is not put here.
+    forgotten: u64,
 }
 
 /// An adapter, and what is stored of it.
@@ -57,12 +61,13 @@ pub(super) struct Held {
 pub(crate) struct Personal {
     base: Arc<BaseLayer>,
     adapter: Arc<lora::Adapter>,
+    opted_out: bool,
 }
 
 impl Personal {
     /// What it adds to the logit of every candidate; nothing if it is not served. `features` is candidates×features.
     pub(crate) fn logits(&self, features: &[f32], moment: &[f32; MOMENT]) -> Option<Vec<f32>> {
-        if !self.adapter.is_served() {
+        if !self.is_served() {
             return None;
         }
         let (mut projected, rank) = (Vec::new(), self.base.base.rank());
@@ -74,11 +79,14 @@ impl Personal {
 
     /// Whether it has a part in lists.
     pub(crate) fn is_served(&self) -> bool {
-        self.adapter.is_served()
+        !self.opted_out && self.adapter.is_served()
     }
 
     /// How it takes part.
     pub(crate) fn state(&self, least_events: u64) -> AdapterUse {
+        if self.opted_out {
+            return AdapterUse { state: AdapterState::OptedOut, events: 0, gain: 0.0 };
+        }
         let events = self.adapter.events();
         let state = match (self.adapter.is_served(), events < least_events) {
             (true, _) => AdapterState::Served,
@@ -98,7 +106,8 @@ impl Resident {
     pub(crate) fn on(&self, base: &Arc<BaseLayer>) -> Option<Personal> {
         let slot = self.slot();
         let held = slot.adapter.as_ref().filter(|held| held.base_version == base.version)?;
-        Some(Personal { base: base.clone(), adapter: held.adapter.clone() })
+        let (base, adapter) = (base.clone(), held.adapter.clone());
+        Some(Personal { base, adapter, opted_out: slot.opted_out })
     }
 
     /// Another process has seen an event of the user.
@@ -118,13 +127,16 @@ impl Resident {
         if learned { LEARNED } else { 0 }
     }
 
-    /// Does something to the adapter on a base layer, if it is one.
+    /// Does something to the adapter on a base layer, if it is one and the user wants it.
     pub(super) fn with<R>(
         &self,
         base_version: i64,
         work: impl FnOnce(&mut lora::Adapter) -> R,
     ) -> Option<R> {
         let mut slot = self.slot();
+        if slot.opted_out {
+            return None;
+        }
         let held = slot.adapter.as_mut().filter(|held| held.base_version == base_version)?;
         Some(work(Arc::make_mut(&mut held.adapter)))
     }
@@ -139,22 +151,26 @@ impl Resident {
 
     /// Forgets it; it is read again when it is needed.
     pub(crate) fn drop_it(&self) {
-        *self.slot() = Slot::default();
+        let mut slot = self.slot();
+        *slot = Slot { forgotten: slot.forgotten + 1, ..Slot::default() };
     }
 
-    /// Whether it must be read before it can be used on this base layer.
-    fn is_due(&self, base_version: i64) -> bool {
+    /// Whether it must be read before it can be used on this base layer; if so, how often it was forgotten before.
+    fn is_due(&self, base_version: i64) -> Option<u64> {
         let slot = self.slot();
         let now = Instant::now();
-        if slot.stale_at.is_some_and(|at| at <= now) {
-            return true;
-        }
+        let stale = slot.stale_at.is_some_and(|at| at <= now);
         let fits = slot.adapter.as_ref().is_some_and(|held| held.base_version == base_version);
-        !fits && slot.tried.is_none_or(|at| at <= now)
+        (stale || !fits && slot.tried.is_none_or(|at| at <= now)).then_some(slot.forgotten)
     }
 
-    fn put(&self, held: Held) {
-        *self.slot() = Slot { adapter: Some(held), tried: None, stale_at: None };
+    /// Puts here what was read after it was forgotten for the last time.
+    fn put(&self, held: Held, (forgotten, opted_out): (u64, bool)) {
+        let mut slot = self.slot();
+        if slot.forgotten == forgotten {
+            let adapter = Some(held);
+            *slot = Slot { adapter, opted_out, tried: None, stale_at: None, forgotten };
+        }
     }
 
     fn failed(&self) {
@@ -186,46 +202,51 @@ impl Engine {
     /// Makes sure that a user's adapter is in memory; reads it if it is not. Without it the user is served as one who has none.
     pub(crate) async fn load_adapter(&self, id: &UserId, user: &User) {
         let Some(base) = self.base_layer() else { return };
-        if !user.adapter.is_due(base.version) {
-            return;
+        // What is changed from outside while it is read is read again.
+        while let Some(forgotten) = user.adapter.is_due(base.version) {
+            match self.read_adapter(id, user, &base).await {
+                Ok((held, opted_out)) => user.adapter.put(held, (forgotten, opted_out)),
+                Err(reason) => {
+                    tracing::error!(%id, reason, "a user's adapter cannot be read");
+                    user.adapter.failed();
+                }
+            }
+        }
+    }
+
+    /// What is to be held of a user, and whether they want nothing to be.
+    async fn read_adapter(
+        &self,
+        id: &UserId,
+        user: &User,
+        base: &BaseLayer,
+    ) -> Result<(Held, bool), String> {
+        // All who have learned nothing share one.
+        let fresh = |saved_version| Held {
+            base_version: base.version,
+            saved_version,
+            adapter: base.fresh(&self.options.adapters),
+        };
+        if self.adapter_changes.has_opted_out(id) {
+            return Ok((fresh(None), true));
         }
         // What waits to be written is newer than what is stored.
         let waiting = self.unsaved_adapters.get(id).and_then(|waiting| waiting.adapter.held());
         if let Some(held) = waiting.filter(|held| held.base_version == base.version) {
-            return user.adapter.put(held);
+            return Ok((held, false));
         }
-        // All who have learned nothing share one.
-        let fresh = || Held {
-            base_version: base.version,
-            saved_version: None,
-            adapter: base.fresh(&self.options.adapters),
-        };
         if user.state().interaction_count == 0 {
-            return user.adapter.put(fresh());
+            return Ok((fresh(None), false));
         }
         let stored = self.store.served_adapter(id, &AdapterName::default()).await;
-        match stored {
-            Ok(None) => user.adapter.put(fresh()),
-            Ok(Some(stored)) => match saved::read(&stored, &base, &self.options.adapters) {
-                Ok(Some(adapter)) => user.adapter.put(Held {
-                    saved_version: Some(stored.about.version),
-                    adapter: Arc::new(adapter),
-                    ..fresh()
-                }),
-                // It was learned on another base layer: a new one takes its place.
-                Ok(None) => {
-                    user.adapter.put(Held { saved_version: Some(stored.about.version), ..fresh() });
-                }
-                Err(reason) => {
-                    let version = stored.about.version;
-                    tracing::error!(%id, version, reason, "a user's adapter is unusable");
-                    user.adapter.failed();
-                }
-            },
-            Err(error) => {
-                tracing::warn!(%error, "a user's adapter could not be read");
-                user.adapter.failed();
-            }
-        }
+        let Some(stored) = stored.map_err(|error| error.to_string())? else {
+            return Ok((fresh(None), false));
+        };
+        let version = Some(stored.about.version);
+        let read = saved::read(&stored, base, &self.options.adapters)
+            .map_err(|reason| format!("version {}: {reason}", stored.about.version))?;
+        // Where it was learned on another base layer a new one takes its place.
+        let held = read.map(|own| Held { adapter: Arc::new(own), ..fresh(version) });
+        Ok((held.unwrap_or_else(|| fresh(version)), false))
     }
 }

@@ -5,12 +5,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use sona_domain::{Adapter, AdapterName, NewAdapter, UserId};
+use sona_domain::{Adapter, AdapterName, AdapterOrigin, NewAdapter, UserId};
 use sona_formats::adapters::{Learned, UserWeights};
 use sona_numeric::lora::{self, Stored};
 use sona_store::{Parent, Saved};
 
-use super::resident::{CONTEXTS, Held};
+use super::resident::CONTEXTS;
 use super::{BaseLayer, add};
 use crate::Engine;
 use crate::error::Result;
@@ -93,24 +93,38 @@ pub(super) fn read(
     if weights.base_version != base.version {
         return Ok(None);
     }
+    of_weights(weights, (base.base.rank(), CONTEXTS), options).map(Some)
+}
+
+/// The adapter of stored weights.
+///
+/// # Errors
+/// In words, if they are of another trainer or shape.
+pub(super) fn of_weights(
+    weights: UserWeights,
+    shape: (usize, usize),
+    options: &options::Adapters,
+) -> Result<lora::Adapter, String> {
     let Learned::Lists { solution, precision, right, gain, unsolved } = weights.learned else {
         return Err("it was made by another trainer".to_owned());
     };
     let events = weights.iterations;
     let parts = Stored { solution, precision, right, events, gain, unsolved };
-    let shape = (base.base.rank(), CONTEXTS);
-    let adapter = lora::Adapter::from_stored(shape, options.into(), parts);
-    adapter.map(Some).map_err(|error| error.to_string())
+    lora::Adapter::from_stored(shape, options.into(), parts).map_err(|error| error.to_string())
 }
 
-fn to_bytes(held: &Held, scale: f32) -> Result<Vec<u8>, String> {
-    let (rank, outputs) = held.adapter.shape();
-    let Stored { solution, precision, right, events, gain, unsolved } = held.adapter.to_stored();
+/// The file of an adapter that was learned on a base layer.
+///
+/// # Errors
+/// In words, if it could not be read back.
+pub(super) fn to_bytes(base_version: i64, adapter: &lora::Adapter) -> Result<Vec<u8>, String> {
+    let (rank, outputs) = adapter.shape();
+    let Stored { solution, precision, right, events, gain, unsolved } = adapter.to_stored();
     let weights = UserWeights {
-        base_version: held.base_version,
+        base_version,
         rank,
         outputs,
-        scale,
+        scale: lora::Options::default().kappa,
         iterations: events,
         learned: Learned::Lists { solution, precision, right, gain, unsolved },
     };
@@ -158,8 +172,7 @@ impl Engine {
 
     async fn write_adapter(&self, id: &UserId, user: &User) -> Result<()> {
         let Some(held) = user.adapter.held() else { return Ok(()) };
-        let scale = lora::Options::default().kappa;
-        let weights = match to_bytes(&held, scale) {
+        let weights = match to_bytes(held.base_version, &held.adapter) {
             Ok(weights) => weights,
             Err(reason) => {
                 tracing::error!(%id, reason, "an adapter cannot be written");
@@ -170,10 +183,13 @@ impl Engine {
             user_id: id.clone(),
             adapter_name: AdapterName::default(),
             base_version: held.base_version,
+            origin: AdapterOrigin::Learned,
             training_iterations: held.adapter.events(),
             weights,
         };
-        let parent = Parent::Served(held.saved_version);
+        // Whatever was done from outside up to there is taken in, whatever comes later is not overwritten.
+        let since = self.adapter_changes.seen();
+        let parent = Parent::Unchanged { served: held.saved_version, since };
         match self.store.save_adapter(&new, parent, self.clock.now()).await? {
             Saved::Version(version) => {
                 user.adapter.note_saved(held.base_version, version);
@@ -182,7 +198,7 @@ impl Engine {
                 self.store.retain_adapters(id, &new.adapter_name, keep).await?;
             }
             // Another process, or somebody who rolled it back, was first: theirs counts.
-            Saved::Conflict(_) => user.adapter.drop_it(),
+            Saved::Conflict(_) | Saved::OptedOut => user.adapter.drop_it(),
             Saved::UnknownUser => {}
         }
         Ok(())

@@ -225,6 +225,11 @@ impl Users {
         self.resident.get(id).await
     }
 
+    /// All users in memory.
+    pub(crate) fn all_resident(&self) -> impl Iterator<Item = Arc<User>> {
+        self.resident.iter().map(|(_, user)| user)
+    }
+
     /// How many users are in memory.
     pub(crate) fn resident(&self) -> u64 {
         self.resident.entry_count()

@@ -34,6 +34,23 @@ pub(crate) struct Past {
     pub(crate) through: Cursor,
 }
 
+impl Past {
+    /// All of one user's events, in the order of time, as the latest part; nobody else's, and nothing before.
+    pub(crate) fn of_one(mut events: Vec<LoggedEvent>) -> Self {
+        events.sort_by_key(|logged| (logged.event.timestamp, logged.cursor));
+        for (logged, at) in events.iter_mut().zip(REPLAYED..) {
+            logged.cursor = Cursor(at);
+        }
+        Self {
+            before: Dataset::empty(),
+            histories: HashMap::new(),
+            window: Vec::new(),
+            latest: events,
+            through: Cursor::default(),
+        }
+    }
+}
+
 impl Engine {
     /// Reads the log in two parts, the latest of at most `most` events and at most `share` of all.
     ///

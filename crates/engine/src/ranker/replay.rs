@@ -96,6 +96,9 @@ pub(crate) struct Replay<'e> {
     snapshot: &'e Snapshot,
     counts: Counts,
     past: Past,
+    draw: Draw,
+    /// Whether what is replayed is recent enough to be trending.
+    trends: bool,
 }
 
 /// A user just before an event on a title that is new to them.
@@ -127,7 +130,20 @@ impl<'e> Replay<'e> {
             }
         }
         engine.list_all(&mut counts);
-        Self { engine, view, layout, snapshot, counts, past }
+        let (draw, trends) = (FOR_TRAINING, true);
+        Self { engine, view, layout, snapshot, counts, past, draw, trends }
+    }
+
+    /// A replay of one user's `events`, in the order of time, in the world as it is now: `counts` hold nothing of the user.
+    pub(crate) fn of_one(
+        engine: &'e Engine,
+        view: &'e View,
+        layout: &'e Layout,
+        (snapshot, counts): (&'e Snapshot, Counts),
+        events: Vec<LoggedEvent>,
+    ) -> Self {
+        let past = Past::of_one(events);
+        Self { engine, view, layout, snapshot, counts, past, draw: FOR_LESSON, trends: false }
     }
 
     /// The choices of the latest part, oldest first; every `stride`-th of them. `go_on` is asked now and then.
@@ -170,7 +186,7 @@ impl<'e> Replay<'e> {
         let event = &logged.event;
         let Some(history) = self.past.histories.get(&event.user_id) else { return };
         self.counts.apply(row, logged.cursor, history);
-        if self.engine.options.events.weight(event) > 0.0 {
+        if self.trends && self.engine.options.events.weight(event) > 0.0 {
             self.counts.trend(row, event, event.timestamp);
             self.counts.trending.expire(event.timestamp);
         }
@@ -188,7 +204,7 @@ impl<'e> Replay<'e> {
         let mut rng = ChaCha8Rng::seed_from_u64(before.seed);
         let choice = self.ask(&taste, &allowed, before.at, |ensemble| {
             let (layout, view) = (self.layout, self.view);
-            let draw = FOR_TRAINING;
+            let draw = self.draw;
             let offer = Offer { layout, ensemble, view, allowed: &allowed, draw };
             offer.choice(before.row, (&taste, before.at), &mut rng)
         });

@@ -1,5 +1,8 @@
 //! Users' adapters: they learn from every event, outlive a restart, and are their user's alone.
 
+mod handled;
+mod retrained;
+
 use std::sync::Arc;
 
 use sona_domain::{

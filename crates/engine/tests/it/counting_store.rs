@@ -11,9 +11,10 @@ use sona_domain::{
     Timestamp, TrainingJob, UserId,
 };
 use sona_store::{
-    AdapterPosition, Adapters, AppendOutcome, Catalogue, ContentChange, Embeddings, Events,
-    Exposures, ImportBatch, ImportProgress, Imports, Jobs, Keys, Learned, Lessons, Models, NewJob,
-    Parent, Profiles, RemovedUser, Result, Revision, Saved, Store, UserRemoval, Users,
+    AdapterChange, AdapterChanges, AdapterPosition, Adapters, AppendOutcome, Catalogue,
+    ContentChange, Embeddings, Events, Exposures, ImportBatch, ImportProgress, Imports, Jobs, Keys,
+    Learned, Lessons, Models, NewJob, Parent, Profiles, RemovedUser, Result, Revision, Saved,
+    Store, UserRemoval, Users,
 };
 
 /// The store, and the names of the methods called.
@@ -158,14 +159,22 @@ counted! {
             user: &UserId, name: &AdapterName, version: i64, pinned: bool, now: Timestamp
         ) -> Result<bool>;
         delete_adapter(user: &UserId, name: &AdapterName, version: i64) -> Result<bool>;
-        delete_adapters_named(user: &UserId, name: &AdapterName) -> Result<u64>;
-        delete_adapters(user: &UserId) -> Result<u64>;
+        delete_adapters_named(user: &UserId, name: &AdapterName, now: Timestamp) -> Result<u64>;
+        delete_adapters(user: &UserId, now: Timestamp) -> Result<u64>;
         retain_adapters(user: &UserId, name: &AdapterName, keep: usize) -> Result<u64>;
         adapters(
             user: &UserId, name: Option<&AdapterName>, after: Option<&AdapterPosition>, limit: usize
         ) -> Result<Vec<AdapterVersion>>;
         count_adapters(user: &UserId, name: Option<&AdapterName>) -> Result<u64>;
         adapter_statistics() -> Result<AdapterStatistics>;
+    }
+    AdapterChanges {
+        adapter_changes_head() -> Result<i64>;
+        adapter_changes_after(sequence: i64, limit: usize) -> Result<Vec<AdapterChange>>;
+        opt_out_of_adapters(user: &UserId, now: Timestamp) -> Result<u64>;
+        opt_in_to_adapters(user: &UserId, now: Timestamp) -> Result<bool>;
+        opted_out_at(user: &UserId) -> Result<Option<Timestamp>>;
+        opted_out_after(after: Option<&UserId>, limit: usize) -> Result<Vec<UserId>>;
     }
 }
 

@@ -55,6 +55,11 @@ impl Written {
         Self { name, dtype: Dtype::F32, shape, bytes }
     }
 
+    /// As a tensor with its name.
+    pub(super) fn named(&self) -> Result<(&str, TensorView<'_>), String> {
+        Ok((self.name, self.view()?))
+    }
+
     fn view(&self) -> Result<TensorView<'_>, String> {
         TensorView::new(self.dtype, self.shape.clone(), &self.bytes)
             .map_err(|error| format!("{}: {error}", self.name))
@@ -67,10 +72,8 @@ pub(super) fn write<T: Serialize>(
     about: T,
     tensors: &[Written],
 ) -> Result<Vec<u8>, String> {
-    let views: Vec<(&str, TensorView<'_>)> = tensors
-        .iter()
-        .map(|written| Ok((written.name, written.view()?)))
-        .collect::<Result<_, String>>()?;
+    let views: Vec<(&str, TensorView<'_>)> =
+        tensors.iter().map(Written::named).collect::<Result<_, String>>()?;
     let sha256 = digest(kind, &about, views.clone())?;
     let header = Header { format: FORMAT, kind: kind.to_owned(), sha256, about };
     let header = serde_json::to_string(&header).map_err(|error| error.to_string())?;

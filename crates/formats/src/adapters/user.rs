@@ -118,6 +118,14 @@ impl UserWeights {
         Ok(weights)
     }
 
+    /// `B`, d_out×rank, in the precision that is handed to other programs.
+    pub fn weights(&self) -> Vec<f32> {
+        match &self.learned {
+            Learned::Lists { solution, .. } => solution.iter().map(|b| *b as f32).collect(),
+            Learned::Gradient { rows } => rows.clone(),
+        }
+    }
+
     fn check(&self) -> Result<(), String> {
         check_shape(self.rank, self.outputs, self.learned.trainer())?;
         if self.base_version < 1 {

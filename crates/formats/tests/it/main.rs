@@ -3,6 +3,7 @@
 mod adapters;
 mod broken;
 mod layouts;
+mod peft;
 mod tables;
 mod vectors;
 

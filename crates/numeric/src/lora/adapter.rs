@@ -164,6 +164,36 @@ impl Adapter {
         if adapter.length() > options.longest { Err(Refusal::TooLong) } else { Ok(adapter) }
     }
 
+    /// An adapter that begins with the weights `B_u`, contexts×rank, of which nothing but the numbers is known: they are what
+    /// is believed of the user in place of 0, with the same pull of [`Options::ridge`], so that learning goes on from them.
+    /// `events` is how many they rest on.
+    ///
+    /// # Errors
+    /// If they are not as many, one is not finite, or they are too long.
+    ///
+    /// # Panics
+    /// If `solve_every` is 0.
+    pub fn from_weights(
+        (rank, contexts): (usize, usize),
+        options: Options,
+        weights: Vec<f64>,
+        events: u64,
+    ) -> Result<Self, Refusal> {
+        let n = rank * contexts;
+        if weights.len() != n {
+            return Err(Refusal::Shape);
+        }
+        let stored = Stored {
+            precision: vec![0.0; n * (n + 1) / 2],
+            right: weights.iter().map(|b| options.ridge * b).collect(),
+            solution: weights,
+            events,
+            gain: 0.0,
+            unsolved: 0,
+        };
+        Self::from_stored((rank, contexts), options, stored)
+    }
+
     /// What is to be stored.
     pub fn to_stored(&self) -> Stored {
         let Parts { precision, right, solution, lessons } = self.state.to_parts();
@@ -280,8 +310,11 @@ impl Adapter {
         }
     }
 
-    /// The choice's negative log-likelihood without the adapter, and with it as it would be served.
-    fn losses(&self, choice: &Choice<'_>) -> (f64, f64) {
+    /// The choice's negative log-likelihood without the adapter, and with it as it would be served, in nats.
+    ///
+    /// # Panics
+    /// If the choice is not of the adapter's shape.
+    pub fn losses(&self, choice: &Choice<'_>) -> (f64, f64) {
         let List { features, offsets, chosen, .. } = choice.list;
         let known: Vec<f64> = offsets.iter().map(|offset| f64::from(*offset)).collect();
         let weights = self.weights(choice.context);

@@ -276,6 +276,27 @@ fn a_stored_adapter_goes_on_as_if_nothing_had_happened() {
 }
 
 #[test]
+fn weights_alone_are_what_is_believed_at_first() {
+    let learned = taught(30, Options::default());
+    let weights = learned.to_stored().solution;
+    let begin =
+        |weights: Vec<f64>| Adapter::from_weights(learned.shape(), Options::default(), weights, 12);
+    let mut adapter = begin(weights.clone()).expect("well formed");
+    assert_eq!((adapter.to_stored().solution, adapter.events()), (weights.clone(), 12));
+    let context = [1.0; 2];
+    assert_eq!(adapter.weights(&context), learned.weights(&context));
+    let mut rng = ChaCha8Rng::seed_from_u64(8);
+    learn(&mut adapter, &scene(&mut rng, 12, &wanted()), Opinion::Neutral).expect("learned");
+    let moved = adapter.to_stored().solution;
+    let far: f64 = moved.iter().zip(&weights).map(|(b, a)| (b - a).powi(2)).sum();
+    let long: f64 = weights.iter().map(|b| b * b).sum();
+    assert!(far > 0.0 && far < long, "one choice moves them a little: {far} {long}");
+    assert_eq!(begin(vec![0.0; 3]), Err(Refusal::Shape));
+    assert_eq!(begin(vec![f64::NAN; weights.len()]), Err(Refusal::Number));
+    assert_eq!(begin(vec![1e6; weights.len()]), Err(Refusal::TooLong));
+}
+
+#[test]
 fn what_makes_no_sense_is_refused_and_changes_nothing() {
     let mut adapter = taught(12, Options::default());
     let before = adapter.clone();

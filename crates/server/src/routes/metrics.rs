@@ -16,6 +16,6 @@ use crate::app::App;
     responses((status = 200, description = "The metrics", body = String, content_type = "text/plain; version=0.0.4"))
 )]
 pub(crate) async fn metrics(State(app): State<Arc<App>>) -> impl IntoResponse {
-    let text = app.metrics.render(&app.engine.stats());
+    let text = app.metrics.render(&app.engine.stats(), &app.engine.resident_adapters());
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
 }

@@ -13,7 +13,7 @@ use crate::tokens::{end_user, secret_server};
 /// Bodies per run; each is sent to one URL.
 const CASES: u32 = 400;
 
-const URLS: [(Method, &str); 9] = [
+const URLS: [(Method, &str); 10] = [
     (Method::POST, "/api/v1/recommendations"),
     (Method::POST, "/api/v1/personalization/score"),
     (Method::POST, "/api/v1/profile/update"),
@@ -23,10 +23,12 @@ const URLS: [(Method, &str); 9] = [
     (Method::POST, "/api/v1/embeddings/bulk"),
     (Method::PUT, "/api/v1/content/title-1"),
     (Method::PATCH, "/api/v1/content/title-1"),
+    (Method::POST, "/api/v1/lora/train"),
 ];
 
-const FIELDS: [&str; 22] = [
+const FIELDS: [&str; 23] = [
     "user_id",
+    "force",
     "content_id",
     "content_ids",
     "recommendation_id",

@@ -1,5 +1,6 @@
 //! The server, asked over real connections. A file per group of URLs.
 
+mod adapters;
 mod content;
 mod embeddings;
 mod errors;

@@ -16,7 +16,7 @@ struct Operation {
     spec: Value,
 }
 
-async fn document(server: &TestServer) -> Value {
+pub(crate) async fn document(server: &TestServer) -> Value {
     let (status, document) = server.get("/api/openapi.json").await;
     assert_eq!(status, 200);
     document
@@ -89,7 +89,13 @@ async fn every_operation_does_what_the_document_says() {
     let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build();
     let client = client.expect("a client");
     for Operation { method, path, spec } in operations(&document) {
+        if crate::adapters::needs_a_ranker(&path) {
+            // Held to the document where there is one.
+            continue;
+        }
+        let version = crate::adapters::put_versions(&server, "user-1").await.to_string();
         let url = path.replace("{content_id}", "title-1").replace("{user_id}", "user-1");
+        let url = url.replace("{adapter_name}", "default").replace("{version}", &version);
         let url = url.replace("{recommendation_id}", shown);
         let mut request = client.request(method.clone(), server.url(&url));
         if let Some(content) = spec["requestBody"]["content"].as_object() {
@@ -128,7 +134,7 @@ fn resolve<'d>(document: &'d Value, schema: &'d Value) -> &'d Value {
 }
 
 /// Holds a value to a schema: kinds, required and known properties.
-fn conform(document: &Value, schema: &Value, value: &Value, place: &str) {
+pub(crate) fn conform(document: &Value, schema: &Value, value: &Value, place: &str) {
     let problem = mismatch(document, schema, value, "");
     assert_eq!(problem, None, "{place}");
 }

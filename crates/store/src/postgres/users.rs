@@ -38,7 +38,7 @@ impl Users for PostgresStore {
             .await?;
         let names = sqlx::query(adapters::LOCK_NAMES).bind(user.as_str());
         names.execute(&mut *transaction).await?;
-        let mut removed = [0; 7];
+        let mut removed = [0; 9];
         let statements = [
             "DELETE FROM viewing_events WHERE user_id = $1",
             "DELETE FROM profiles WHERE user_id = $1",
@@ -46,15 +46,18 @@ impl Users for PostgresStore {
             "DELETE FROM exposures WHERE user_id = $1",
             "DELETE FROM lora_adapter_pointers WHERE user_id = $1",
             "DELETE FROM lora_adapters WHERE user_id = $1",
+            "DELETE FROM lora_opt_outs WHERE user_id = $1",
+            "UPDATE lora_adapter_changes SET user_id = NULL WHERE user_id = $1",
             "DELETE FROM users WHERE user_id = $1",
         ];
         for (statement, removed) in statements.into_iter().zip(&mut removed) {
             let query = sqlx::query(statement).bind(user.as_str());
             *removed = query.execute(&mut *transaction).await?.rows_affected();
         }
-        let [events, profiles, embeddings, removed_exposures, _, adapters, users] = removed;
+        let [events, profiles, embeddings, removed_exposures, _, adapters, opt_outs, _, users] =
+            removed;
         exposures::hold_back(&mut transaction, user, now).await?;
-        if users == 0 && removed_exposures == 0 {
+        if users == 0 && removed_exposures == 0 && opt_outs == 0 {
             transaction.commit().await?;
             return Ok(None);
         }
@@ -82,7 +85,8 @@ impl Users for PostgresStore {
         // Few dead rows would be left in the indexes, keys and all, unless told otherwise.
         sqlx::raw_sql(
             "VACUUM (INDEX_CLEANUP ON) viewing_events, profiles, embeddings, exposures,
-                 lora_adapter_pointers, lora_adapters, lora_adapter_names, users",
+                 lora_adapter_pointers, lora_adapters, lora_adapter_names, lora_adapter_changes,
+                 lora_opt_outs, users",
         )
         .execute(&self.pool)
         .await?;

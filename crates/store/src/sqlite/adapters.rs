@@ -2,11 +2,13 @@
 
 use async_trait::async_trait;
 use sona_domain::{
-    Adapter, AdapterName, AdapterStatistics, AdapterVersion, NewAdapter, Timestamp, UserId,
+    Adapter, AdapterName, AdapterOrigin, AdapterStatistics, AdapterVersion, NewAdapter, Timestamp,
+    UserId,
 };
 use sqlx::SqliteConnection;
 
-use super::SqliteStore;
+use super::{SqliteStore, adapter_changes};
+use crate::adapter_changes::AdapterChangeKind;
 use crate::adapters::{
     AdapterPosition, AdapterRow, Adapters, Parent, Saved, VersionRow, checked, count, statistics,
 };
@@ -17,7 +19,7 @@ use crate::row::sql_limit;
 macro_rules! select {
     ($more:literal, $rest:literal) => {
         concat!(
-            "SELECT a.user_id, a.adapter_name, a.version, a.parent_version, a.base_version, a.size_bytes,
+            "SELECT a.user_id, a.adapter_name, a.version, a.parent_version, a.base_version, a.origin, a.size_bytes,
                  a.training_iterations, a.is_pinned, p.version IS NOT NULL AS is_served, a.created_at, a.updated_at",
             $more,
             " FROM lora_adapters AS a LEFT JOIN lora_adapter_pointers AS p
@@ -45,15 +47,21 @@ impl Adapters for SqliteStore {
         if !known {
             return Ok(Saved::UnknownUser);
         }
+        if adapter_changes::opted_out(&mut transaction, &new.user_id).await? {
+            return Ok(Saved::OptedOut);
+        }
         let served = served(&mut transaction, &new.user_id, &new.adapter_name).await?;
-        if !matches!(parent, Parent::Any) && parent != Parent::Served(served) {
+        let (admitted, since) = parent.admits(served);
+        if !admitted
+            || adapter_changes::changed_since(&mut transaction, &new.user_id, since).await?
+        {
             return Ok(Saved::Conflict(served));
         }
         let version = next_version(&mut transaction, &new.user_id, &new.adapter_name).await?;
         sqlx::query(
             "INSERT INTO lora_adapters (user_id, adapter_name, version, parent_version, base_version, weights,
-                 size_bytes, training_iterations, created_at, updated_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9)",
+                 size_bytes, training_iterations, created_at, updated_at, origin)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9, ?10)",
         )
         .bind(new.user_id.as_str())
         .bind(new.adapter_name.as_str())
@@ -64,9 +72,14 @@ impl Adapters for SqliteStore {
         .bind(size)
         .bind(iterations)
         .bind(now.as_micros())
+        .bind(new.origin.as_str())
         .execute(&mut *transaction)
         .await?;
         point(&mut transaction, &new.user_id, &new.adapter_name, version, now).await?;
+        // Whoever learns knows what they save; other processes see the events it was learned from.
+        if new.origin != AdapterOrigin::Learned {
+            note_moved(&mut transaction, &new.user_id, now).await?;
+        }
         transaction.commit().await?;
         Ok(Saved::Version(version))
     }
@@ -112,6 +125,9 @@ impl Adapters for SqliteStore {
             return Ok(false);
         }
         let moved = point(&mut transaction, user, name, version, now).await?;
+        if moved {
+            note_moved(&mut transaction, user, now).await?;
+        }
         transaction.commit().await?;
         Ok(moved)
     }
@@ -138,6 +154,7 @@ impl Adapters for SqliteStore {
         .await?;
         if let Some(version) = before {
             point(&mut transaction, user, name, version, now).await?;
+            note_moved(&mut transaction, user, now).await?;
         }
         transaction.commit().await?;
         Ok(before)
@@ -189,7 +206,12 @@ impl Adapters for SqliteStore {
         Ok(deleted.rows_affected() == 1)
     }
 
-    async fn delete_adapters_named(&self, user: &UserId, name: &AdapterName) -> Result<u64> {
+    async fn delete_adapters_named(
+        &self,
+        user: &UserId,
+        name: &AdapterName,
+        now: Timestamp,
+    ) -> Result<u64> {
         let mut transaction = self.write().await?;
         let mut deleted = 0;
         for statement in [
@@ -199,11 +221,13 @@ impl Adapters for SqliteStore {
             let query = sqlx::query(statement).bind(user.as_str()).bind(name.as_str());
             deleted = query.execute(&mut *transaction).await?.rows_affected();
         }
+        // Also where nothing was stored: somebody may hold what waits to be.
+        note_moved(&mut transaction, user, now).await?;
         transaction.commit().await?;
         Ok(deleted)
     }
 
-    async fn delete_adapters(&self, user: &UserId) -> Result<u64> {
+    async fn delete_adapters(&self, user: &UserId, now: Timestamp) -> Result<u64> {
         let mut transaction = self.write().await?;
         let mut deleted = 0;
         for statement in [
@@ -213,6 +237,8 @@ impl Adapters for SqliteStore {
             let query = sqlx::query(statement).bind(user.as_str());
             deleted = query.execute(&mut *transaction).await?.rows_affected();
         }
+        // Also where nothing was stored: somebody may hold what waits to be.
+        note_moved(&mut transaction, user, now).await?;
         transaction.commit().await?;
         Ok(deleted)
     }
@@ -337,4 +363,13 @@ async fn point(
     .execute(connection)
     .await?;
     Ok(moved.rows_affected() == 1)
+}
+
+/// Tells other processes that another version of a user's is served, or none.
+async fn note_moved(
+    connection: &mut SqliteConnection,
+    user: &UserId,
+    now: Timestamp,
+) -> Result<()> {
+    adapter_changes::note(connection, user, AdapterChangeKind::Adapter, now).await
 }

@@ -28,7 +28,7 @@ impl Users for SqliteStore {
 
     async fn remove_user(&self, user: &UserId, now: Timestamp) -> Result<Option<RemovedUser>> {
         let mut transaction = self.write().await?;
-        let mut removed = [0; 7];
+        let mut removed = [0; 9];
         let statements = [
             "DELETE FROM viewing_events WHERE user_id = ?1",
             "DELETE FROM profiles WHERE user_id = ?1",
@@ -36,15 +36,18 @@ impl Users for SqliteStore {
             "DELETE FROM exposures WHERE user_id = ?1",
             "DELETE FROM lora_adapter_pointers WHERE user_id = ?1",
             "DELETE FROM lora_adapters WHERE user_id = ?1",
+            "DELETE FROM lora_opt_outs WHERE user_id = ?1",
+            "UPDATE lora_adapter_changes SET user_id = NULL WHERE user_id = ?1",
             "DELETE FROM users WHERE user_id = ?1",
         ];
         for (statement, removed) in statements.into_iter().zip(&mut removed) {
             let query = sqlx::query(statement).bind(user.as_str());
             *removed = query.execute(&mut *transaction).await?.rows_affected();
         }
-        let [events, profiles, embeddings, removed_exposures, _, adapters, users] = removed;
+        let [events, profiles, embeddings, removed_exposures, _, adapters, opt_outs, _, users] =
+            removed;
         exposures::hold_back(&mut transaction, user, now).await?;
-        if users == 0 && removed_exposures == 0 {
+        if users == 0 && removed_exposures == 0 && opt_outs == 0 {
             transaction.commit().await?;
             return Ok(None);
         }

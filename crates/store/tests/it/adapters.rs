@@ -5,7 +5,9 @@ mod retention;
 
 use std::sync::Arc;
 
-use sona_domain::{Adapter, AdapterName, AdapterStatistics, AdapterVersion, NewAdapter};
+use sona_domain::{
+    Adapter, AdapterName, AdapterOrigin, AdapterStatistics, AdapterVersion, NewAdapter,
+};
 use sona_store::{AdapterPosition, Error, Parent, Saved, Store};
 
 use crate::{Db, at, event, meddle, user};
@@ -32,6 +34,7 @@ fn new(who: &str, name: &str, weights: &[u8]) -> NewAdapter {
         user_id: user(who),
         adapter_name: named(name),
         base_version: 1,
+        origin: AdapterOrigin::Learned,
         training_iterations: 10,
         weights: weights.to_vec(),
     }
@@ -46,7 +49,9 @@ async fn with_users(db: &Db, names: &[&str]) {
 async fn save(db: &Db, who: &str, name: &str) -> i64 {
     match db.store.save_adapter(&new(who, name, b"w"), Parent::Any, at(1)).await.expect("saved") {
         Saved::Version(version) => version,
-        refused @ (Saved::Conflict(_) | Saved::UnknownUser) => panic!("{refused:?}"),
+        refused @ (Saved::Conflict(_) | Saved::UnknownUser | Saved::OptedOut) => {
+            panic!("{refused:?}")
+        }
     }
 }
 
@@ -65,7 +70,11 @@ async fn everything_is_read_back_as_it_was_written(db: Db) {
     with_users(&db, &["ü"]).await;
     let weights: Vec<u8> = (0..41_000_u32).map(|n| (n * n % 251) as u8).collect();
     let first = NewAdapter { training_iterations: 0, ..new("ü", "experimental", &[0]) };
-    let second = NewAdapter { base_version: 7, ..new("ü", "experimental", &weights) };
+    let second = NewAdapter {
+        base_version: 7,
+        origin: AdapterOrigin::Imported,
+        ..new("ü", "experimental", &weights)
+    };
     for (new, version) in [(&first, 1), (&second, 2)] {
         let saved = db.store.save_adapter(new, Parent::Any, at(5 + version)).await;
         assert_eq!(saved.expect("saved"), Saved::Version(version));
@@ -77,6 +86,7 @@ async fn everything_is_read_back_as_it_was_written(db: Db) {
             version: 2,
             parent_version: Some(1),
             base_version: 7,
+            origin: AdapterOrigin::Imported,
             size_bytes: 41_000,
             training_iterations: 10,
             is_pinned: false,
@@ -120,13 +130,13 @@ async fn numbers_are_not_reused(db: Db) {
     assert!(db.store.delete_adapter(&user("a"), &named("default"), 2).await.expect("deleted"));
     assert!(!db.store.delete_adapter(&user("a"), &named("default"), 2).await.expect("answered"));
     assert_eq!(save(&db, "a", "default").await, 4);
-    let deleted = db.store.delete_adapters_named(&user("a"), &named("default")).await;
+    let deleted = db.store.delete_adapters_named(&user("a"), &named("default"), at(3)).await;
     assert_eq!(deleted.expect("deleted"), 3);
     assert_eq!(served(&db.store, "a", "default").await, None);
     assert_eq!(save(&db, "a", "default").await, 5, "also if none is left");
     save(&db, "a", "other").await;
-    assert_eq!(db.store.delete_adapters(&user("a")).await.expect("deleted"), 2);
-    assert_eq!(db.store.delete_adapters(&user("a")).await.expect("answered"), 0);
+    assert_eq!(db.store.delete_adapters(&user("a"), at(3)).await.expect("deleted"), 2);
+    assert_eq!(db.store.delete_adapters(&user("a"), at(3)).await.expect("answered"), 0);
     assert_eq!(save(&db, "a", "default").await, 6);
     assert_eq!(save(&db, "a", "other").await, 2);
 }

@@ -24,6 +24,7 @@ macro_rules! on_both {
     };
 }
 
+mod adapter_changes;
 mod adapters;
 mod blobs;
 mod content;

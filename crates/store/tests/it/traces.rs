@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use sona_domain::{AdapterName, Embedding, Entity, Event, FileTraces, NewAdapter};
+use sona_domain::{AdapterName, AdapterOrigin, Embedding, Entity, Event, FileTraces, NewAdapter};
 use sona_store::Parent;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
@@ -54,10 +54,14 @@ async fn no_byte_of_a_removed_user_is_left(db: Db) {
                 user_id: user(&name(n)),
                 adapter_name: AdapterName::default(),
                 base_version: 1,
+                origin: if n % 3 == 0 { AdapterOrigin::Trained } else { AdapterOrigin::Learned },
                 training_iterations: 1,
                 weights: vec![7; 1 + n * 53 % 3000],
             };
             db.store.save_adapter(&adapter, Parent::Any, at(1)).await.expect("answered");
+            if n % 5 == 0 {
+                db.store.opt_out_of_adapters(&adapter.user_id, at(1)).await.expect("opted out");
+            }
         }
         if round % 2 == 1 {
             let id = user(&name(round));

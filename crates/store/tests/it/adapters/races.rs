@@ -29,7 +29,9 @@ async fn savers_at_once_get_numbers_without_a_gap(db: Db) {
     for saver in savers {
         match saver.await.expect("finished").expect("saved") {
             Saved::Version(version) => numbers.push(version),
-            refused @ (Saved::Conflict(_) | Saved::UnknownUser) => panic!("{refused:?}"),
+            refused @ (Saved::Conflict(_) | Saved::UnknownUser | Saved::OptedOut) => {
+                panic!("{refused:?}")
+            }
         }
     }
     numbers.sort_unstable();
@@ -53,7 +55,7 @@ async fn of_savers_on_one_parent_one_wins(db: Db) {
         for saver in savers {
             match saver.await.expect("finished").expect("answered") {
                 Saved::Version(version) => won.push(version),
-                lost @ (Saved::Conflict(_) | Saved::UnknownUser) => {
+                lost @ (Saved::Conflict(_) | Saved::UnknownUser | Saved::OptedOut) => {
                     assert_eq!(lost, Saved::Conflict(Some(round)));
                 }
             }
