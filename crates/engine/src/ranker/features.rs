@@ -140,8 +140,8 @@ pub(crate) enum About {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Layout {
     genres: Vec<String>,
-    /// Where each is among them.
-    places: HashMap<String, usize>,
+    /// Where each is among them, by name: they are looked up for every candidate.
+    places: Vec<(String, usize)>,
     /// What each feature is called, in order.
     names: Vec<String>,
 }
@@ -166,7 +166,8 @@ impl Layout {
 
     /// The layout with these genres.
     pub(crate) fn new(genres: Vec<String>) -> Self {
-        let places = genres.iter().cloned().zip(0..).collect();
+        let mut places: Vec<_> = genres.iter().cloned().zip(0..).collect();
+        places.sort_unstable();
         let names = names(&genres);
         Self { genres, places, names }
     }
@@ -200,7 +201,10 @@ impl Layout {
 
     /// Which of the layout's genres these are.
     pub(crate) fn places_of(&self, genres: &[String]) -> impl Iterator<Item = usize> {
-        genres.iter().filter_map(|genre| self.places.get(genre).copied())
+        genres.iter().filter_map(|genre| {
+            let found = self.places.binary_search_by(|(name, _)| name.cmp(genre)).ok()?;
+            Some(self.places[found].1)
+        })
     }
 
     /// Writes a candidate's features for a user into `row`; `raw` is what each source knows of it.

@@ -15,7 +15,8 @@
 //!
 //! because `∫ t^k (1−t)^(d−1−k) dt = k!(d−1−k)!/d!`. The integrand is a polynomial of degree `d − 1`, for which Gauss'
 //! quadrature with `⌈d/2⌉` points is exact. At each point one product over all `j` serves every `i`, whose factor is divided
-//! out again: `(o_i − z_i)/(z_i (1−t) + o_i t)` is `−1/(1−t)` where `o_i = 0`, and a constant of the leaf where it is 1.
+//! out again: `(o_i − z_i)/(z_i (1−t) + o_i t)` is a constant of the leaf where `o_i = 1`, and `−1/(1−t)` where it is 0: the
+//! same for all such `i`.
 
 #![expect(
     clippy::inline_always,
@@ -35,8 +36,8 @@ const LANES: usize = 8;
 pub(super) struct Paths {
     width: usize,
     steps: Vec<Step>,
-    /// `(1 − z)/(z(1−t) + t)` of each leaf's points, of each its steps.
-    taken: Vec<f64>,
+    /// Of each leaf's points, of each its steps.
+    factors: Vec<Factor>,
     leaves: Vec<Leaf>,
     bias: f64,
     /// By their number, `⌈d/2⌉`.
@@ -56,11 +57,22 @@ struct Step {
     missing: bool,
 }
 
-/// Where a way ends in the steps and in what they give when taken.
+/// A feature's factor of the integrand at a point.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Factor {
+    /// Where the candidate takes the way: `z(1−t) + t`.
+    taken: f64,
+    /// Where it does not: `z(1−t)`.
+    left: f64,
+    /// `(1 − z)/(z(1−t) + t)`.
+    gives: f64,
+}
+
+/// Where a way ends in the steps and in their factors.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Leaf {
     steps: usize,
-    taken: usize,
+    factors: usize,
     value: f64,
 }
 
@@ -69,7 +81,7 @@ impl Paths {
         Self {
             width,
             steps: Vec::new(),
-            taken: Vec::new(),
+            factors: Vec::new(),
             leaves: Vec::new(),
             bias: 0.0,
             points: (0..=MOST_LEAVES / 2).map(points).collect(),
@@ -98,10 +110,14 @@ impl Paths {
         self.bias += value * way.iter().map(|step| step.share).product::<f64>();
         self.steps.extend_from_slice(way);
         for Point { at, rest, .. } in &self.points[way.len().div_ceil(2)] {
-            let taken = way.iter().map(|step| (1.0 - step.share) / (step.share * rest + at));
-            self.taken.extend(taken);
+            let factors = way.iter().map(|step| {
+                let left = step.share * rest;
+                let taken = left + at;
+                Factor { taken, left, gives: (1.0 - step.share) / taken }
+            });
+            self.factors.extend(factors);
         }
-        self.leaves.push(Leaf { steps: self.steps.len(), taken: self.taken.len(), value });
+        self.leaves.push(Leaf { steps: self.steps.len(), factors: self.factors.len(), value });
     }
 
     pub(super) fn bias(&self) -> f64 {
@@ -175,34 +191,33 @@ fn add_leaves<S: Simd>(simd: S, paths: &Paths, at: usize, columns: &[f64], sums:
     let place = |step: &Step| step.feature as usize * per_feature + at;
     let nothing = simd.splat_f64s(0.0);
     let mut holds = [simd.less_than_f64s(nothing, nothing); MOST_LEAVES];
-    let mut own = [nothing; MOST_LEAVES];
-    let (mut start, mut taken) = (0, 0);
+    let mut taken = [nothing; MOST_LEAVES];
+    let (mut start, mut first) = (0, 0);
     for leaf in &paths.leaves {
         let way = &paths.steps[start..leaf.steps];
-        for ((step, holds), own) in way.iter().zip(&mut holds).zip(&mut own) {
+        for ((step, holds), taken) in way.iter().zip(&mut holds).zip(&mut taken) {
             *holds = step.holds(simd, columns[place(step)]);
-            *own = nothing;
+            *taken = nothing;
         }
+        let mut left = nothing;
         let points = &paths.points[way.len().div_ceil(2)];
-        let by_point = paths.taken[taken..leaf.taken].chunks_exact(way.len().max(1));
-        for (point, gives) in points.iter().zip(by_point) {
+        let by_point = paths.factors[first..leaf.factors].chunks_exact(way.len().max(1));
+        for (point, factors) in points.iter().zip(by_point) {
             let mut product = simd.splat_f64s(leaf.value * point.weight);
-            for (step, holds) in way.iter().zip(&holds) {
-                let not = step.share * point.rest;
-                let (not, yes) = (simd.splat_f64s(not), simd.splat_f64s(not + point.at));
-                product = simd.mul_f64s(product, simd.select_f64s(*holds, yes, not));
+            for (factor, holds) in factors.iter().zip(&holds) {
+                let (yes, no) = (simd.splat_f64s(factor.taken), simd.splat_f64s(factor.left));
+                product = simd.mul_f64s(product, simd.select_f64s(*holds, yes, no));
             }
-            let not = simd.splat_f64s(-point.rest.recip());
-            for ((gives, holds), own) in gives.iter().zip(&holds).zip(&mut own) {
-                let gives = simd.select_f64s(*holds, simd.splat_f64s(*gives), not);
-                *own = simd.add_f64s(*own, simd.mul_f64s(product, gives));
+            for (factor, taken) in factors.iter().zip(&mut taken) {
+                *taken = simd.mul_add_e_f64s(product, simd.splat_f64s(factor.gives), *taken);
             }
+            left = simd.mul_add_e_f64s(product, simd.splat_f64s(-point.rest.recip()), left);
         }
-        for (step, own) in way.iter().zip(&own) {
+        for ((step, holds), taken) in way.iter().zip(&holds).zip(&taken) {
             let sum = &mut sums[place(step)];
-            *sum = simd.add_f64s(*sum, *own);
+            *sum = simd.add_f64s(*sum, simd.select_f64s(*holds, *taken, left));
         }
-        (start, taken) = (leaf.steps, leaf.taken);
+        (start, first) = (leaf.steps, leaf.factors);
     }
 }
 
