@@ -233,6 +233,12 @@ impl Config {
             problems
                 .push("vectors.api_key and vectors.api_key_file are both set: keep one".to_owned());
         }
+        if self.encoder.model.is_empty() && !self.encoder.onnxruntime.is_empty() {
+            problems.push(
+                "encoder.onnxruntime runs encoder.model: set that too, or leave both out"
+                    .to_owned(),
+            );
+        }
         if self.encoder.model.is_empty() != self.encoder.tokenizer.is_empty() {
             problems.push(
                 "encoder.model and encoder.tokenizer belong together: set both or none".to_owned(),

@@ -1,6 +1,6 @@
 //! Texts to vectors of length 1.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 use crate::model::Model;
@@ -16,11 +16,14 @@ pub struct Options {
     pub batch: usize,
     /// Tokens of a text, special ones included, where the tokenizer sets no limit; what follows is cut off.
     pub max_tokens: usize,
+    /// The library of ONNX Runtime that runs models opened from files; `None`: this process does. Needs the cargo feature
+    /// `ort`.
+    pub onnxruntime: Option<PathBuf>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { batch: 32, max_tokens: 256 }
+        Self { batch: 32, max_tokens: 256, onnxruntime: None }
     }
 }
 
@@ -43,7 +46,7 @@ impl Encoder {
             &tokenizer.display().to_string(),
             options.max_tokens,
         )?;
-        let model = Model::open(model, &words)?;
+        let model = Model::open(model, &words, options.onnxruntime.as_deref())?;
         Ok(Self { tokenizer: words, model, batch: options.batch.max(1) })
     }
 
@@ -90,7 +93,7 @@ impl Encoder {
         let mut order: Vec<usize> = (0..texts.len()).collect();
         order.sort_by_key(|at| tokens[*at].len());
         let mut vectors = vec![Vec::new(); texts.len()];
-        let mut run = || -> Result<()> {
+        let run = || -> Result<()> {
             for places in order.chunks(self.batch) {
                 let batch = self.tokenizer.pad(places.iter().map(|at| &tokens[*at]));
                 let encoded = self.model.run(&batch).map_err(Error::Run)?;
@@ -100,8 +103,7 @@ impl Encoder {
             }
             Ok(())
         };
-        // The graph's threads are entered once for all batches.
-        rten::thread_pool().run(&mut run)?;
+        self.model.enter(run)?;
         Ok(vectors)
     }
 }

@@ -19,6 +19,17 @@ pub enum Error {
         /// What is wrong.
         detail: String,
     },
+    /// ONNX Runtime cannot be had.
+    #[error(
+        "{library}: ONNX Runtime cannot be loaded: {detail}; give the path of libonnxruntime, or leave it out to run the \
+         model without"
+    )]
+    Library {
+        /// Which library.
+        library: String,
+        /// What is wrong.
+        detail: String,
+    },
     /// The file is no tokenizer.
     #[error(
         "{file}: not a usable tokenizer: {detail}; give the tokenizer.json that belongs to the model"

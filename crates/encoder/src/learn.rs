@@ -23,6 +23,8 @@ mod graph;
 mod table;
 pub(crate) mod vocabulary;
 
+pub(crate) use graph::{INPUTS, OUTPUT, TABLE, nodes};
+
 use std::fmt;
 
 use sona_numeric::{Matrix, ridge, svd};

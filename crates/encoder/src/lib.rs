@@ -11,6 +11,7 @@
 
 mod encoder;
 mod error;
+mod graph;
 pub mod learn;
 mod model;
 mod onnx;

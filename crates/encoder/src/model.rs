@@ -1,10 +1,9 @@
-//! An ONNX graph: which inputs it wants, which of its outputs is a text's vector, and running it.
+//! A text encoder's graph: which inputs it wants, which of its outputs is a text's vector.
 
 use std::path::Path;
 
-use rten::{NodeId, Value, ValueOrView, ValueView};
-
 use crate::error::{Error, Result};
+use crate::graph::{Feed, Graph, Tensor};
 use crate::learn::TOKENIZER_KEY;
 use crate::pool;
 use crate::tokenize::{Batch, Tokenizer};
@@ -17,19 +16,11 @@ const STATES: [&str; 2] = ["token_embeddings", "last_hidden_state"];
 
 /// A loaded graph.
 pub(crate) struct Model {
-    graph: rten::Model,
-    inputs: Vec<(NodeId, Feed)>,
-    output: NodeId,
+    graph: Graph,
+    feeds: Vec<Feed>,
+    output: usize,
     shape: Shape,
     width: usize,
-}
-
-/// What an input is fed with.
-#[derive(Clone, Copy)]
-enum Feed {
-    Ids,
-    Mask,
-    Types,
 }
 
 /// What the output is.
@@ -45,18 +36,16 @@ enum Shape {
 pub(crate) type Vector = std::result::Result<Vec<f32>, &'static str>;
 
 impl Model {
-    /// Reads an ONNX file; `tokenizer` is whom it must understand.
-    pub(crate) fn open(path: &Path, tokenizer: &Tokenizer) -> Result<Self> {
-        // Its error names the file.
-        drop(fs_err::File::open(path)?);
+    /// Reads an ONNX file; `tokenizer` is whom it must understand, `library` who runs it if not this process.
+    pub(crate) fn open(path: &Path, tokenizer: &Tokenizer, library: Option<&Path>) -> Result<Self> {
         let file = path.display().to_string();
-        Self::new(loaded(rten::Model::load_file(path), &file)?, &file, tokenizer)
+        Self::new(Graph::open(path, library)?, &file, tokenizer)
     }
 
-    /// The same from the file's bytes.
+    /// The same from the file's bytes, run in the process.
     pub(crate) fn load(bytes: Vec<u8>, tokenizer: &Tokenizer) -> Result<Self> {
         let file = "the model";
-        Self::new(loaded(rten::Model::load(bytes), file)?, file, tokenizer)
+        Self::new(Graph::load(bytes, file)?, file, tokenizer)
     }
 
     /// The same of a learned encoder, whose file holds its tokenizer.
@@ -65,8 +54,8 @@ impl Model {
         tokenizer: impl FnOnce(&[u8], &str) -> Result<Tokenizer>,
     ) -> Result<(Self, Tokenizer)> {
         let file = "the learned model";
-        let graph = loaded(rten::Model::load(bytes), file)?;
-        let json = graph.metadata().get(TOKENIZER_KEY).ok_or_else(|| Error::Model {
+        let graph = Graph::learned(bytes, file)?;
+        let json = graph.metadata(TOKENIZER_KEY).ok_or_else(|| Error::Model {
             file: file.to_owned(),
             detail: "it does not hold its tokenizer".to_owned(),
         })?;
@@ -74,21 +63,19 @@ impl Model {
         Ok((Self::new(graph, file, &tokenizer)?, tokenizer))
     }
 
-    fn new(graph: rten::Model, file: &str, tokenizer: &Tokenizer) -> Result<Self> {
-        let inputs = inputs(&graph, file)?;
+    fn new(graph: Graph, file: &str, tokenizer: &Tokenizer) -> Result<Self> {
+        let feeds = feeds(&graph, file)?;
         let batch = tokenizer.probe();
-        let outputs = graph.run(feed(&inputs, &batch), graph.output_ids(), None);
-        let outputs = outputs.map_err(|error| Error::Mismatch {
+        let shapes = graph.probe(&feeds, &batch).map_err(|detail| Error::Mismatch {
             model: file.to_owned(),
             tokenizer: tokenizer.file().to_owned(),
-            detail: error.to_string(),
+            detail,
         })?;
-        let found = Outputs::of(&graph, &outputs);
-        let Some((at, shape, width)) = found.choose(batch.length) else {
+        let found = Outputs { each: graph.outputs().into_iter().zip(shapes).collect() };
+        let Some((output, shape, width)) = found.choose(batch.length) else {
             return Err(Error::Output { file: file.to_owned(), found: found.to_string() });
         };
-        let output = graph.output_ids()[at];
-        Ok(Self { graph, inputs, output, shape, width })
+        Ok(Self { graph, feeds, output, shape, width })
     }
 
     /// The length of every vector.
@@ -96,22 +83,22 @@ impl Model {
         self.width
     }
 
+    /// Does some work that runs batch after batch.
+    pub(crate) fn enter<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
+        self.graph.enter(work)
+    }
+
     /// One vector a text; an error in words if the graph fails.
     pub(crate) fn run(&self, batch: &Batch) -> std::result::Result<Vec<Vector>, String> {
-        let [value] = self
-            .graph
-            .run_n(feed(&self.inputs, batch), [self.output], None)
-            .map_err(|error| error.to_string())?;
+        let dimensions = if self.shape == Shape::Pooled { 2 } else { 3 };
+        let Tensor { shape, values } =
+            self.graph.run(&self.feeds, batch, (self.output, dimensions))?;
         match self.shape {
             Shape::Pooled => {
-                let ([rows, width], values) =
-                    value.into_shape_vec::<f32, 2>().map_err(|error| error.to_string())?;
-                check(&[rows, width], &[batch.rows, self.width])?;
-                Ok(values.chunks_exact(width).map(|row| pool::unit(row.to_vec())).collect())
+                check(&shape, &[batch.rows, self.width])?;
+                Ok(values.chunks_exact(self.width).map(|row| pool::unit(row.to_vec())).collect())
             }
             Shape::States => {
-                let (shape, values) =
-                    value.into_shape_vec::<f32, 3>().map_err(|error| error.to_string())?;
                 check(&shape, &[batch.rows, batch.length, self.width])?;
                 let texts = values.chunks_exact(batch.length * self.width);
                 let masks = batch.mask.chunks_exact(batch.length);
@@ -132,60 +119,24 @@ fn check(shape: &[usize], expected: &[usize]) -> std::result::Result<(), String>
     }
 }
 
-fn loaded(
-    loaded: std::result::Result<rten::Model, rten::LoadError>,
-    file: &str,
-) -> Result<rten::Model> {
-    loaded.map_err(|error| Error::Model { file: file.to_owned(), detail: error.to_string() })
-}
-
-/// The graph's inputs, each known by its name.
-fn inputs(graph: &rten::Model, file: &str) -> Result<Vec<(NodeId, Feed)>> {
-    let each = graph.input_ids().iter().map(|id| {
-        let name = graph.node_info(*id).and_then(|node| node.name()).unwrap_or_default();
-        let feed = match name {
-            "input_ids" => Feed::Ids,
-            "attention_mask" => Feed::Mask,
-            "token_type_ids" => Feed::Types,
-            other => {
-                return Err(Error::Input { file: file.to_owned(), input: other.to_owned() });
-            }
-        };
-        Ok((*id, feed))
-    });
-    each.collect()
-}
-
-fn feed<'b>(inputs: &[(NodeId, Feed)], batch: &'b Batch) -> Vec<(NodeId, ValueOrView<'b>)> {
-    let view = |values: &'b [i32]| {
-        ValueView::from_shape([batch.rows, batch.length], values)
-            .expect("a batch's parts have a value for every row and token")
-    };
-    let each = inputs.iter().map(|(id, feed)| {
-        let values = match feed {
-            Feed::Ids => &batch.ids,
-            Feed::Mask => &batch.mask,
-            Feed::Types => &batch.types,
-        };
-        (*id, view(values).into())
+/// What the graph's inputs are fed with, each known by its name.
+fn feeds(graph: &Graph, file: &str) -> Result<Vec<Feed>> {
+    let each = graph.inputs().into_iter().map(|name| match name.as_str() {
+        "input_ids" => Ok(Feed::Ids),
+        "attention_mask" => Ok(Feed::Mask),
+        "token_type_ids" => Ok(Feed::Types),
+        _ => Err(Error::Input { file: file.to_owned(), input: name }),
     });
     each.collect()
 }
 
 /// What a graph gave for one text.
-struct Outputs<'g> {
-    /// Names, and shapes of those that are float32 with two or three dimensions.
-    each: Vec<(&'g str, Option<Vec<usize>>)>,
+struct Outputs {
+    /// Names, and shapes of those that are float32.
+    each: Vec<(String, Option<Vec<usize>>)>,
 }
 
-impl<'g> Outputs<'g> {
-    fn of(graph: &'g rten::Model, values: &[Value]) -> Self {
-        let names = graph.output_ids().iter().map(|id| graph.node_info(*id));
-        let names = names.map(|node| node.and_then(|node| node.name()).unwrap_or_default());
-        let shapes = values.iter().map(shape);
-        Self { each: names.zip(shapes).collect() }
-    }
-
+impl Outputs {
     /// Place, kind and width of the text's vector, after a run of one text with `tokens` tokens. A pooled output counts
     /// first where its name says that it is one: what a model calls its pooler's output is often untrained.
     fn choose(&self, tokens: usize) -> Option<(usize, Shape, usize)> {
@@ -196,7 +147,7 @@ impl<'g> Outputs<'g> {
                     (Shape::States, [1, length, width]) if *length == tokens => *width,
                     _ => return None,
                 };
-                (width > 0 && name.is_none_or(|name| name == *found)).then_some((at, shape, width))
+                (width > 0 && name.is_none_or(|name| name == found)).then_some((at, shape, width))
             })
         };
         let named = |shape, names: &[&str]| names.iter().find_map(|name| with(shape, Some(name)));
@@ -207,7 +158,7 @@ impl<'g> Outputs<'g> {
     }
 }
 
-impl std::fmt::Display for Outputs<'_> {
+impl std::fmt::Display for Outputs {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let each = self.each.iter().map(|(name, shape)| match shape {
             Some(shape) => format!("{name} {shape:?}"),
@@ -215,12 +166,6 @@ impl std::fmt::Display for Outputs<'_> {
         });
         f.write_str(&each.collect::<Vec<_>>().join(", "))
     }
-}
-
-fn shape(value: &Value) -> Option<Vec<usize>> {
-    let pooled = value.clone().into_shape_vec::<f32, 2>().map(|(shape, _)| shape.to_vec());
-    let states = || value.clone().into_shape_vec::<f32, 3>().map(|(shape, _)| shape.to_vec());
-    pooled.or_else(|_| states()).ok()
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
 //! The few messages of the ONNX format (onnx.proto of the ONNX project, IR version 8) that a learned encoder is written
-//! with. Reading is left to the runtime.
+//! with. Other graphs are read by what runs them.
 
 use prost::{Message, Oneof};
 

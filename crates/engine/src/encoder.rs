@@ -344,5 +344,10 @@ fn digest_of(files: &[&Path]) -> std::io::Result<Vec<u8>> {
 }
 
 pub(crate) fn encoder_options(options: &options::TextEncoder) -> sona_encoder::Options {
-    sona_encoder::Options { batch: options.batch, ..sona_encoder::Options::default() }
+    let library = (!options.onnxruntime.is_empty()).then(|| options.onnxruntime.clone().into());
+    sona_encoder::Options {
+        batch: options.batch,
+        onnxruntime: library,
+        ..sona_encoder::Options::default()
+    }
 }

@@ -359,6 +359,8 @@ pub struct TextEncoder {
     pub model: String,
     /// The `tokenizer.json` that belongs to it.
     pub tokenizer: String,
+    /// The library of ONNX Runtime that runs `model`; empty: this process does. Needs the cargo feature `ort`.
+    pub onnxruntime: String,
     /// The name of an imported set of vectors, which is then in use: nothing encodes texts. Excludes `model`.
     pub vectors: String,
     /// Texts encoded together.
@@ -369,8 +371,8 @@ pub struct TextEncoder {
 
 impl Default for TextEncoder {
     fn default() -> Self {
-        let (model, tokenizer, vectors) = Default::default();
-        Self { model, tokenizer, vectors, batch: 32, learn_texts: 50_000 }
+        let (model, tokenizer, onnxruntime, vectors) = Default::default();
+        Self { model, tokenizer, onnxruntime, vectors, batch: 32, learn_texts: 50_000 }
     }
 }
 

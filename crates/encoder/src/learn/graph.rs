@@ -17,6 +17,15 @@ use crate::onnx::{
     OperatorSetIdProto, StringStringEntryProto, TensorProto, ValueInfoProto,
 };
 
+/// The name of the table.
+pub(crate) const TABLE: &str = "table";
+
+/// The names of what the graph is given.
+pub(crate) const INPUTS: [&str; 2] = ["input_ids", "attention_mask"];
+
+/// The name of what it gives.
+pub(crate) const OUTPUT: &str = "embeddings";
+
 /// The file's bytes. `table` has a row per token; `notes` are kept as the model's metadata.
 pub(super) fn encode(table: &Matrix, notes: &[(&str, &str)]) -> Vec<u8> {
     let named = |name: &str| Dimension::DimParam(name.to_owned());
@@ -26,14 +35,14 @@ pub(super) fn encode(table: &Matrix, notes: &[(&str, &str)]) -> Vec<u8> {
         name: "text_encoder".to_owned(),
         node: nodes(),
         initializer: vec![
-            TensorProto::floats("table", &[table.rows(), table.width()], table.as_slice()),
+            TensorProto::floats(TABLE, &[table.rows(), table.width()], table.as_slice()),
             TensorProto::integers("second", &[1], &[1]),
         ],
         input: vec![
-            ValueInfoProto::new("input_ids", INT64, tokens()),
-            ValueInfoProto::new("attention_mask", INT64, tokens()),
+            ValueInfoProto::new(INPUTS[0], INT64, tokens()),
+            ValueInfoProto::new(INPUTS[1], INT64, tokens()),
         ],
-        output: vec![ValueInfoProto::new("embeddings", FLOAT, vec![named("batch"), width])],
+        output: vec![ValueInfoProto::new(OUTPUT, FLOAT, vec![named("batch"), width])],
     };
     let note = |(key, value): &(&str, &str)| StringStringEntryProto {
         key: (*key).to_owned(),
@@ -50,16 +59,17 @@ pub(super) fn encode(table: &Matrix, notes: &[(&str, &str)]) -> Vec<u8> {
     model.encode_to_vec()
 }
 
-fn nodes() -> Vec<NodeProto> {
+/// Its operators.
+pub(crate) fn nodes() -> Vec<NodeProto> {
     vec![
-        NodeProto::new("Gather", &["table", "input_ids"], "tokens").with("axis", 0),
-        NodeProto::new("Cast", &["attention_mask"], "mask").with("to", i64::from(FLOAT)),
+        NodeProto::new("Gather", &[TABLE, INPUTS[0]], "tokens").with("axis", 0),
+        NodeProto::new("Cast", &[INPUTS[1]], "mask").with("to", i64::from(FLOAT)),
         NodeProto::new("ReduceSum", &["mask", "second"], "count").with("keepdims", 1),
         NodeProto::new("Div", &["mask", "count"], "shares"),
         NodeProto::new("Unsqueeze", &["shares", "second"], "share_rows"),
         NodeProto::new("MatMul", &["share_rows", "tokens"], "mean_rows"),
         NodeProto::new("Squeeze", &["mean_rows", "second"], "mean"),
         NodeProto::new("ReduceL2", &["mean", "second"], "length").with("keepdims", 1),
-        NodeProto::new("Div", &["mean", "length"], "embeddings"),
+        NodeProto::new("Div", &["mean", "length"], OUTPUT),
     ]
 }

@@ -28,6 +28,10 @@ fn a_missing_or_wrong_file_is_named_and_told_what_to_do() {
     check(&at("half.onnx"), &at("tokenizer.json"), &["half.onnx"]);
     check(&at("model.onnx"), &at("text.txt"), &["text.txt", "give the tokenizer.json"]);
     Encoder::open(&at("model.onnx"), &at("tokenizer.json"), &Options::default()).expect("usable");
+    let options = Options { onnxruntime: Some(at("none.so")), ..Options::default() };
+    let error = Encoder::open(&at("model.onnx"), &at("tokenizer.json"), &options);
+    let error = error.expect_err("there is no such library").to_string();
+    assert!(error.contains("none.so"), "{error}");
 }
 
 #[test]

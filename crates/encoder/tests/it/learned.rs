@@ -3,8 +3,8 @@
 use std::sync::LazyLock;
 
 use proptest::prelude::*;
-use sona_encoder::Encoder;
 use sona_encoder::learn::{Error, Options, Targets, learn};
+use sona_encoder::{Encoder, Options as EncoderOptions};
 use sona_numeric::Matrix;
 
 use crate::{cosine, films, learned, open, small};
@@ -38,6 +38,23 @@ fn together_and_alone_are_the_same() {
         let alone = one(&FILMS, text);
         for (a, b) in alone.iter().zip(together) {
             assert!((a - b).abs() < 1e-6, "{text}");
+        }
+    }
+}
+
+/// What is served is worked out from the table; whoever else opens the file runs its graph.
+#[test]
+fn a_runtime_for_any_graph_gives_the_same() {
+    let learned = learn(&films(), None, &small()).expect("learned");
+    let options = EncoderOptions::default();
+    let by_graph = Encoder::from_bytes(learned.model.clone(), &learned.tokenizer, &options);
+    let by_graph = by_graph.expect("it is an ONNX file as any other");
+    let mut texts: Vec<_> = films()[..100].to_vec();
+    texts.extend([String::new(), "千と千尋の神隠し".into(), "word ".repeat(400)]);
+    let served = open(&learned).encode(&texts).expect("encoded");
+    for ((a, b), text) in served.iter().zip(by_graph.encode(&texts).expect("encoded")).zip(&texts) {
+        for (a, b) in a.iter().zip(b) {
+            assert!((a - b).abs() < 1e-5, "{text}");
         }
     }
 }

@@ -70,12 +70,45 @@ fn a_published_model_is_reproduced() {
     for file in ["model.onnx", "tokenizer.json"] {
         fs_err::copy(peers.join("minilm").join(file), folder.path().join(file)).expect("copied");
     }
-    let encoder = Encoder::open(
-        &folder.path().join("model.onnx"),
-        &folder.path().join("tokenizer.json"),
-        &EncoderOptions::default(),
-    );
-    let encoder = encoder.expect("a published model is usable");
+    let encoder = published(folder.path(), &EncoderOptions::default());
     assert_eq!(encoder.width(), 384);
     compare(&peers, folder.path(), &encoder, &texts());
+}
+
+/// The encoder of the two files in `folder`.
+fn published(folder: &Path, options: &EncoderOptions) -> Encoder {
+    let (model, tokenizer) = (folder.join("model.onnx"), folder.join("tokenizer.json"));
+    Encoder::open(&model, &tokenizer, options).expect("a published model is usable")
+}
+
+#[cfg(feature = "ort")]
+#[test]
+fn onnxruntime_runs_a_published_model() {
+    let Some(peers) = peers() else { return };
+    let library = find(&peers.join("venv"), "libonnxruntime.so").expect("it is in the environment");
+    let options = EncoderOptions { onnxruntime: Some(library), ..EncoderOptions::default() };
+    let (folder, mut texts) = (peers.join("minilm"), texts());
+    texts.drain(..950);
+    let elsewhere = published(&folder, &options).encode(&texts).expect("encoded");
+    let here = published(&folder, &EncoderOptions::default()).encode(&texts).expect("encoded");
+    for ((a, b), text) in elsewhere.iter().zip(&here).zip(&texts) {
+        let cosine: f32 = a.iter().zip(b).map(|(a, b)| a * b).sum();
+        assert!(cosine > 0.9999, "{cosine} {text:?}");
+    }
+}
+
+/// A file below `folder` whose name begins so.
+#[cfg(feature = "ort")]
+fn find(folder: &Path, name: &str) -> Option<PathBuf> {
+    let entries = fs_err::read_dir(folder).ok()?.filter_map(Result::ok);
+    let mut folders = Vec::new();
+    for entry in entries {
+        if entry.file_name().to_string_lossy().starts_with(name) {
+            return Some(entry.path());
+        }
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            folders.push(entry.path());
+        }
+    }
+    folders.iter().find_map(|folder| find(folder, name))
 }
