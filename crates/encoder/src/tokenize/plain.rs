@@ -46,13 +46,12 @@ impl Reader<'_> {
     fn end_word(&mut self) -> tokenizers::Result<()> {
         if self.word.len() > WORD_START.len_utf8() {
             let model = self.tokenizer.get_model();
-            match model.token_to_id(&self.word) {
+            if let Some(id) = model.token_to_id(&self.word) {
                 // Two tokens cost more than any one.
-                Some(id) => self.ids.push(id as i32),
-                None => {
-                    let tokens = model.tokenize(&self.word)?;
-                    self.ids.extend(tokens.into_iter().map(|token| token.id as i32));
-                }
+                self.ids.push(id as i32);
+            } else {
+                let tokens = model.tokenize(&self.word)?;
+                self.ids.extend(tokens.into_iter().map(|token| token.id as i32));
             }
             self.word.truncate(WORD_START.len_utf8());
         }
