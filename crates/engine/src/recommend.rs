@@ -109,11 +109,11 @@ impl Engine {
         let excluded: Vec<_> =
             request.exclude.iter().filter_map(|id| self.catalogue.row(id)).collect();
         let base = self.base_layer();
-        let personal = base.as_ref().and_then(|base| user.adapter.on(base));
+        let personal = base.as_ref().and_then(|base| self.personal(user, base));
         Asked {
             allowed: Trace::time(trace, Stage::Gate, || gate::allowed(&view, &taste, &excluded)),
             serving: self.ranking.load_full(),
-            adapter: base.map(|_| self.adapter_use(personal.as_ref())),
+            adapter: base.map(|_| adapter_use(personal.as_ref())),
             personal,
             narrowed: !excluded.is_empty(),
             per_source: self.options.fusion.candidates_per_source.max(limit + SPARE),
@@ -178,13 +178,6 @@ impl Engine {
         let user = self.users.get(id, &*self.store, &self.catalogue).await?;
         self.load_adapter(id, &user).await;
         Ok(user)
-    }
-
-    /// How the user's adapter takes part in an answer.
-    fn adapter_use(&self, personal: Option<&Personal>) -> AdapterUse {
-        let unavailable = AdapterUse { state: AdapterState::Unavailable, events: 0, gain: 0.0 };
-        let least = self.options.adapters.least_events;
-        personal.map_or(unavailable, |own| own.state(least))
     }
 
     fn fresh_recommendation_id(&self) -> RecommendationId {
@@ -293,6 +286,12 @@ impl Engine {
         });
         Presented { items, intra_list_distance, became_forbidden }
     }
+}
+
+/// How the user's adapter takes part in an answer.
+fn adapter_use(personal: Option<&Personal>) -> AdapterUse {
+    let unavailable = AdapterUse { state: AdapterState::Unavailable, events: 0, gain: 0.0 };
+    personal.map_or(unavailable, Personal::state)
 }
 
 /// A list as it is shown.

@@ -86,9 +86,11 @@ fn gather(ranker: &Ranker, choices: &[Choice]) -> BTreeMap<u64, Evidence> {
     let mut users: BTreeMap<u64, Evidence> = BTreeMap::new();
     for based in based(ranker, choices) {
         let offsets = based.offsets_with(&layer.weights(&based.choice.moment));
-        let evidence = users.entry(based.choice.who).or_insert_with(|| Evidence::new(width));
-        if let Err(error) = evidence.add(based.choice.list_with(&offsets), &mut scratch) {
-            tracing::debug!(%error, "a choice is left out of the base layer");
+        if let Some(head) = based.choice.head(&offsets) {
+            let evidence = users.entry(based.choice.who).or_insert_with(|| Evidence::new(width));
+            if let Err(error) = evidence.add(head.list(based.choice.weight), &mut scratch) {
+                tracing::debug!(%error, "a choice is left out of the base layer");
+            }
         }
         teach(&mut layer, &based, &mut scratch);
     }
@@ -108,11 +110,11 @@ fn find(
     fit.finish(rank)
 }
 
-/// How strong the pull of a user's own weight towards 0 is.
+/// How strong the pull of a user's own weight towards 0 is: what a few choices say is mostly chance.
 fn prior(about: About) -> f64 {
     match about {
-        About::Source(_) => 3.0,
-        About::Year => 10.0,
-        About::Genre => 30.0,
+        About::Source(_) => 30.0,
+        About::Year => 100.0,
+        About::Genre => 300.0,
     }
 }

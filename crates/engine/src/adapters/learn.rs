@@ -12,6 +12,7 @@ use crate::Engine;
 use crate::live::users::User;
 use crate::ranker::Serving;
 use crate::ranker::fit::Based;
+use crate::ranker::replay::Head;
 
 /// What an event teaches its user's adapter, worked out before the event is applied.
 pub(crate) struct Taught {
@@ -35,32 +36,36 @@ pub(super) struct OwnChoice {
 }
 
 impl Taught {
-    /// What a choice teaches.
+    /// What a choice teaches; `None` if nothing.
     pub(crate) fn new(
         (id, user): (&UserId, &Arc<User>),
         base: &BaseLayer,
         serving: &Serving,
         based: &Based<'_>,
-    ) -> Self {
-        let choice = OwnChoice::new(base, serving, based);
-        Self { id: id.clone(), user: user.clone(), base_version: base.version, choice }
+    ) -> Option<Self> {
+        let choice = OwnChoice::new(base, serving, based)?;
+        Some(Self { id: id.clone(), user: user.clone(), base_version: base.version, choice })
     }
 }
 
 impl OwnChoice {
-    pub(super) fn new(base: &BaseLayer, serving: &Serving, based: &Based<'_>) -> Self {
-        let List { features, chosen, weight, .. } = based.list();
-        let offsets = based.offsets_with(&serving.layer_weights(&based.choice.moment));
+    /// `None` if the choice was not between titles that compete for the first places ([`Choice::head`]).
+    ///
+    /// [`Choice::head`]: crate::ranker::replay::Choice::head
+    pub(super) fn new(base: &BaseLayer, serving: &Serving, based: &Based<'_>) -> Option<Self> {
+        let weight = based.choice.weight;
+        let known = based.offsets_with(&serving.layer_weights(&based.choice.moment));
+        let Head { features, offsets, chosen } = based.choice.head(&known)?;
         let mut projected = Vec::new();
-        base.base.project(features, &mut projected);
-        Self {
+        base.base.project(&features, &mut projected);
+        Some(Self {
             projected,
             offsets,
             chosen,
             weight,
             context: context(&based.choice.moment),
             opinion: if weight >= 1.0 { Opinion::Positive } else { Opinion::Neutral },
-        }
+        })
     }
 
     pub(super) fn choice(&self) -> Choices<'_> {

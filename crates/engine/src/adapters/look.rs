@@ -112,8 +112,8 @@ impl Engine {
         let Some(base) = self.base_layer() else { return found };
         let mut gains = Vec::new();
         for user in self.users.all_resident() {
-            let Some(own) = user.adapter.on(&base) else { continue };
-            let used = own.state(self.options.adapters.least_events);
+            let Some(own) = self.personal(&user, &base) else { continue };
+            let used = own.state();
             match used.state {
                 AdapterState::Served => found.served += 1,
                 AdapterState::HeldBack => found.held_back += 1,

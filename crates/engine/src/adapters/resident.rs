@@ -62,6 +62,8 @@ pub(crate) struct Personal {
     base: Arc<BaseLayer>,
     adapter: Arc<lora::Adapter>,
     opted_out: bool,
+    /// Whether the user has done enough for it to be served.
+    due: bool,
 }
 
 impl Personal {
@@ -79,19 +81,19 @@ impl Personal {
 
     /// Whether it has a part in lists.
     pub(crate) fn is_served(&self) -> bool {
-        !self.opted_out && self.adapter.is_served()
+        self.due && !self.opted_out && self.adapter.is_served()
     }
 
     /// How it takes part.
-    pub(crate) fn state(&self, least_events: u64) -> AdapterUse {
+    pub(crate) fn state(&self) -> AdapterUse {
         if self.opted_out {
             return AdapterUse { state: AdapterState::OptedOut, events: 0, gain: 0.0 };
         }
         let events = self.adapter.events();
-        let state = match (self.adapter.is_served(), events < least_events) {
+        let state = match (self.is_served(), self.due && events > 0) {
             (true, _) => AdapterState::Served,
-            (false, true) => AdapterState::Learning,
-            (false, false) => AdapterState::HeldBack,
+            (false, true) => AdapterState::HeldBack,
+            (false, false) => AdapterState::Learning,
         };
         AdapterUse { state, events, gain: self.adapter.gate().gain() as f32 }
     }
@@ -102,12 +104,13 @@ impl Resident {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// As it is on `base`; `None` if it was learned on another one, or could not be read.
-    pub(crate) fn on(&self, base: &Arc<BaseLayer>) -> Option<Personal> {
+    /// As it is on `base`, of a user who has done enough for it if it is `due`; `None` if it was learned on another one, or
+    /// could not be read.
+    fn on(&self, base: &Arc<BaseLayer>, due: bool) -> Option<Personal> {
         let slot = self.slot();
         let held = slot.adapter.as_ref().filter(|held| held.base_version == base.version)?;
         let (base, adapter) = (base.clone(), held.adapter.clone());
-        Some(Personal { base, adapter, opted_out: slot.opted_out })
+        Some(Personal { base, adapter, opted_out: slot.opted_out, due })
     }
 
     /// Another process has seen an event of the user.
@@ -181,7 +184,8 @@ impl Resident {
 impl From<&options::Adapters> for lora::Options {
     fn from(options: &options::Adapters) -> Self {
         Self {
-            least_events: options.least_events,
+            // How much its user has done is known beside it; it has learned from the choices at the top of lists alone.
+            least_events: 1,
             solve_every: options.solve_every,
             ..Self::default()
         }
@@ -189,6 +193,12 @@ impl From<&options::Adapters> for lora::Options {
 }
 
 impl Engine {
+    /// A user's adapter on a base layer; `None` if it was learned on another one, or could not be read.
+    pub(crate) fn personal(&self, user: &User, base: &Arc<BaseLayer>) -> Option<Personal> {
+        let due = user.state().interaction_count >= self.options.adapters.least_events;
+        user.adapter.on(base, due)
+    }
+
     /// The base layer whose inputs are the features of the ranker that serves.
     pub(crate) fn base_layer(&self) -> Option<Arc<BaseLayer>> {
         if !self.options.adapters.enabled {

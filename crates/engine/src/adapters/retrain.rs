@@ -162,7 +162,9 @@ impl Engine {
         let choices = replay.choices(stride, |_| true);
         let choices: Vec<_> = choices
             .iter()
-            .map(|choice| OwnChoice::new(&base, &serving, &Based::new(choice, &serving.ranker)))
+            .filter_map(|choice| {
+                OwnChoice::new(&base, &serving, &Based::new(choice, &serving.ranker))
+            })
             .collect();
         let fresh = lora::Adapter::new(base.base.rank(), CONTEXTS, (&self.options.adapters).into());
         learn_all(fresh, &choices)

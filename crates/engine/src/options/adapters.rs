@@ -10,7 +10,7 @@ pub struct Adapters {
     pub enabled: bool,
     /// Numbers a candidate's features are brought down to, for a base layer that is trained from now on.
     pub rank: usize,
-    /// An adapter has a part in lists from so many events on.
+    /// An adapter has a part in lists once its user has so many events.
     pub least_events: u64,
     /// Its weights are worked out anew after so many events.
     pub solve_every: u32,

@@ -85,7 +85,8 @@ impl Engine {
         let Some(choice) = choice else { return Ok((None, None)) };
         let based = Based::new(&choice, &serving.ranker);
         let base = self.base_layer();
-        let taught = base.map(|base| Taught::new((&event.user_id, &user), &base, serving, &based));
+        let taught =
+            base.and_then(|base| Taught::new((&event.user_id, &user), &base, serving, &based));
         Ok((serving.lesson(&based), taught))
     }
 

@@ -24,6 +24,9 @@ const AKIN: f64 = 2.0;
 /// Of so many titles what a user said they like counts half.
 const NEW: f64 = 5.0;
 
+/// So many of the best an adapter orders among themselves.
+const PERSONAL: usize = 100;
+
 /// A part that is smaller is none.
 const NOTHING: f64 = 1e-9;
 
@@ -102,7 +105,8 @@ impl<'r> Ranking<'r> {
             *logit += parts.iter().sum::<f64>();
         }
         let personal = known.personal.and_then(|own| own.logits(&features, &known.moment));
-        let personal = personal.unwrap_or_default();
+        let mut personal = personal.unwrap_or_default();
+        among_the_best(&mut personal, &logits, candidates);
         for (logit, own) in logits.iter_mut().zip(&personal) {
             *logit += f64::from(*own);
         }
@@ -245,6 +249,24 @@ impl<'r> Ranking<'r> {
         }
         let all = far.iter().sum::<f64>().max(f64::MIN_POSITIVE);
         std::array::from_fn(|source| (far[source] / all) as f32)
+    }
+}
+
+/// An adapter learned to order the best among themselves: what lies further down, before it is asked, it lifts no higher than
+/// what it lifts least of the best.
+fn among_the_best(personal: &mut [f32], logits: &[f64], candidates: usize) {
+    if candidates <= PERSONAL || personal.is_empty() {
+        return;
+    }
+    let mut sorted = logits[..candidates].to_vec();
+    let (_, worst, _) = sorted.select_nth_unstable_by(PERSONAL - 1, |a, b| b.total_cmp(a));
+    let worst = *worst;
+    let best = personal.iter().zip(logits).take(candidates).filter(|(_, logit)| **logit >= worst);
+    let least = best.map(|(own, _)| *own).fold(f32::INFINITY, f32::min);
+    for (own, logit) in personal.iter_mut().zip(logits) {
+        if *logit < worst {
+            *own = own.min(least);
+        }
     }
 }
 

@@ -54,6 +54,8 @@ pub(crate) struct Choice {
     pub(crate) features: Vec<f32>,
     pub(crate) offsets: Vec<f32>,
     pub(crate) chosen: usize,
+    /// Whether that was among the best by the configured weights.
+    pub(crate) at_top: bool,
     pub(crate) weight: f32,
     pub(crate) moment: [f32; MOMENT],
     /// How many titles the user had.
@@ -72,9 +74,43 @@ impl Choice {
         self.list_with(&self.offsets)
     }
 
+    /// The titles that compete for the first places: those that stand for themselves alone. `offsets` is what is known of every
+    /// title of the choice. `None` if the chosen one was not among the best that could have been shown: what was found further
+    /// down, or by no source, says little of the order at the top.
+    pub(crate) fn head(&self, offsets: &[f32]) -> Option<Head> {
+        if !self.at_top {
+            return None;
+        }
+        let width = self.features.len() / self.offsets.len().max(1);
+        let alone = |at: &usize| *at == self.chosen || self.offsets[*at] <= 0.0;
+        let rows: Vec<usize> = (0..self.offsets.len()).filter(alone).collect();
+        let features = rows.iter().flat_map(|at| &self.features[at * width..(at + 1) * width]);
+        Some(Head {
+            features: features.copied().collect(),
+            offsets: rows.iter().map(|at| offsets[*at]).collect(),
+            chosen: rows.iter().position(|at| *at == self.chosen)?,
+        })
+    }
+
     /// The same with other offsets.
     pub(crate) fn list_with<'c>(&'c self, offsets: &'c [f32]) -> List<'c> {
         List { features: &self.features, offsets, chosen: self.chosen, weight: self.weight }
+    }
+}
+
+/// The titles of a choice that compete for the first places, by their features and what is known of them.
+#[derive(Debug, Clone)]
+pub(crate) struct Head {
+    pub(crate) features: Vec<f32>,
+    pub(crate) offsets: Vec<f32>,
+    pub(crate) chosen: usize,
+}
+
+impl Head {
+    /// The choice between them.
+    pub(crate) fn list(&self, weight: f32) -> List<'_> {
+        let Self { features, offsets, chosen } = self;
+        List { features, offsets, chosen: *chosen, weight }
     }
 }
 
@@ -290,22 +326,24 @@ impl Offer<'_> {
         (taste, now): (&Taste, Timestamp),
         rng: &mut ChaCha8Rng,
     ) -> Choice {
-        let (rows, offsets) = sample(self.ensemble, self.allowed, (chosen, self.draw), rng);
+        let best = self.ensemble.list(usize::MAX);
+        let at_top = best.iter().take(self.draw.top).any(|(row, _)| *row == chosen);
+        let (rows, offsets) = sample(&best, self.allowed, (chosen, self.draw), rng);
         let viewer = taste.viewer(self.layout, self.view, now);
         let features = features(self.layout, self.ensemble, self.view, &viewer, &rows);
         let titles = viewer.titles();
-        Choice { features, offsets, chosen: 0, weight: 1.0, moment: UNKNOWN, titles, who: 0 }
+        let (chosen, weight, moment, who) = (0, 1.0, UNKNOWN, 0);
+        Choice { features, offsets, chosen, at_top, weight, moment, titles, who }
     }
 }
 
-/// The chosen title first, then the best by the configured weights, some other candidates of the sources and some other titles, drawn without replacement, with the logarithm of how many titles each stands for.
+/// The chosen title first, then the `best` of the sources' candidates by the configured weights, some other candidates of the sources and some other titles, drawn without replacement, with the logarithm of how many titles each stands for.
 fn sample(
-    ensemble: &Ensemble<'_>,
+    best: &[(u32, f32)],
     allowed: &RowSet,
     (chosen, wanted): (u32, Draw),
     rng: &mut ChaCha8Rng,
 ) -> (Vec<u32>, Vec<f32>) {
-    let best = ensemble.list(usize::MAX);
     let mut left: Vec<u32> = best.iter().map(|(row, _)| *row).filter(|r| *r != chosen).collect();
     let mut brought = RowSet::new(allowed.len());
     for row in left.iter().chain([&chosen]) {

@@ -12,8 +12,10 @@ const DAY: i64 = 86_400;
 /// What is logged of a list, once it is.
 async fn logged(world: &World, list: &Recommendations) -> Option<Exposure> {
     for _ in 0..500 {
+        // Asked first: what is written between both is found.
+        let waiting = world.engine.stats().exposures.waiting;
         let found = world.engine.exposure(&list.recommendation_id).await.expect("read");
-        if found.is_some() || world.engine.stats().exposures.waiting == 0 {
+        if found.is_some() || waiting == 0 {
             return found;
         }
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
