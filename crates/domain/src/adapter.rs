@@ -247,7 +247,7 @@ pub struct AdapterReport {
 pub struct ResidentAdapters {
     /// Users whose adapter has a part in their lists.
     pub served: u64,
-    /// Users whose adapter has learned from too few events.
+    /// Users whose adapter has learned, but who have too few events for it to have a part in their lists.
     pub learning: u64,
     /// Users whose adapter foresaw their choices worse than the ranker without it.
     pub held_back: u64,
@@ -302,7 +302,7 @@ impl AdapterStatistics {
 pub struct AdapterUse {
     /// Whether it had a part, and why not.
     pub state: AdapterState,
-    /// Events it has learned from.
+    /// Events it has learned from: those that chose a title from the top of what could have been shown.
     pub events: u64,
     /// How much better it has foreseen the user's latest choices than the ranker without it, in nats: older ones count less.
     /// Below -1 it is held back.
@@ -316,7 +316,7 @@ pub struct AdapterUse {
 pub enum AdapterState {
     /// It has.
     Served,
-    /// It has learned from too few events.
+    /// Its user has too few events (`adapters.least_events`), or none it could learn from.
     Learning,
     /// It has foreseen the user's latest choices worse than the ranker without it.
     HeldBack,

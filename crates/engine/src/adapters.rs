@@ -42,7 +42,7 @@ pub struct AdapterCounts {
     pub refused: u64,
     /// Lists an adapter had a part in.
     pub served: u64,
-    /// Lists without one, because it had learned from too few events.
+    /// Lists without one, because its user had done too little, or nothing it could learn from.
     pub learning: u64,
     /// Lists without one, because it foresaw choices worse than the ranker alone.
     pub held_back: u64,

@@ -33,12 +33,19 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Action {
+    /// Train a user's adapter anew on all their events, and serve it.
+    Train(Train),
+    #[command(flatten)]
+    Stored(Stored),
+}
+
+/// What needs the database alone.
+#[derive(Debug, Subcommand)]
+enum Stored {
     /// List the versions of a user's adapters, newest first.
     List(List),
     /// Show the version that is served, or another one.
     Show(Show),
-    /// Train a user's adapter anew on all their events, and serve it.
-    Train(Train),
     /// Serve the version before the one that is served.
     Rollback(Rollback),
     /// Serve a version.
@@ -160,11 +167,12 @@ struct Report {
 }
 
 pub(crate) async fn run(config: &Config, args: &Args) -> anyhow::Result<Exit> {
-    if let Action::Train(args) = &args.action {
-        return train(config, args).await;
-    }
+    let action = match &args.action {
+        Action::Train(args) => return train(config, args).await,
+        Action::Stored(action) => action,
+    };
     let stores = wiring::open_stores(config).await?;
-    let done = act(config, &stores, &args.action).await;
+    let done = act(config, &stores, action).await;
     stores.store.close().await;
     missing_is_said(done)
 }
@@ -186,31 +194,30 @@ fn missing_is_said(done: anyhow::Result<Exit>) -> anyhow::Result<Exit> {
     }
 }
 
-async fn act(config: &Config, stores: &Stores, action: &Action) -> anyhow::Result<Exit> {
+async fn act(config: &Config, stores: &Stores, action: &Stored) -> anyhow::Result<Exit> {
     match action {
-        Action::List(args) => list(stores, args).await,
-        Action::Show(args) => show(stores, args).await,
-        Action::Train(args) => train(config, args).await,
-        Action::Export(args) => files::export(stores, args).await,
-        Action::Import(args) => files::import(config, stores, args).await,
-        Action::Report(args) => report(stores, args).await,
-        Action::Rollback(Rollback { named, served }) => {
+        Stored::List(args) => list(stores, args).await,
+        Stored::Show(args) => show(stores, args).await,
+        Stored::Export(args) => files::export(stores, args).await,
+        Stored::Import(args) => files::import(config, stores, args).await,
+        Stored::Report(args) => report(stores, args).await,
+        Stored::Rollback(Rollback { named, served }) => {
             let name = named.name.clone();
             handle(stores, &named.user, AdapterCommand::RollBack { name, served: *served }).await
         }
-        Action::Serve(Serve { which: Version { named, version }, served }) => {
+        Stored::Serve(Serve { which: Version { named, version }, served }) => {
             let (name, version, served) = (named.name.clone(), *version, *served);
             handle(stores, &named.user, AdapterCommand::Serve { name, version, served }).await
         }
-        Action::Pin(Version { named, version }) => {
+        Stored::Pin(Version { named, version }) => {
             let (name, version) = (named.name.clone(), *version);
             handle(stores, &named.user, AdapterCommand::Pin { name, version }).await
         }
-        Action::Unpin(Version { named, version }) => {
+        Stored::Unpin(Version { named, version }) => {
             let (name, version) = (named.name.clone(), *version);
             handle(stores, &named.user, AdapterCommand::Unpin { name, version }).await
         }
-        Action::Delete(Delete { named, version, .. }) => {
+        Stored::Delete(Delete { named, version, .. }) => {
             let name = named.name.clone();
             let command = match *version {
                 Some(version) => AdapterCommand::DeleteVersion { name, version },
@@ -218,9 +225,9 @@ async fn act(config: &Config, stores: &Stores, action: &Action) -> anyhow::Resul
             };
             handle(stores, &named.user, command).await
         }
-        Action::Reset(user) => handle(stores, user, AdapterCommand::Reset).await,
-        Action::OptOut(user) => handle(stores, user, AdapterCommand::OptOut).await,
-        Action::OptIn(user) => handle(stores, user, AdapterCommand::OptIn).await,
+        Stored::Reset(user) => handle(stores, user, AdapterCommand::Reset).await,
+        Stored::OptOut(user) => handle(stores, user, AdapterCommand::OptOut).await,
+        Stored::OptIn(user) => handle(stores, user, AdapterCommand::OptIn).await,
     }
 }
 

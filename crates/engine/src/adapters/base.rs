@@ -3,12 +3,16 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
+use sona_domain::ModelVersion;
 use sona_formats::adapters::BaseLayer as File;
 use sona_numeric::listwise::Scratch;
 use sona_numeric::lora::{Adapter, Base, BaseFit, Evidence};
 use sona_numeric::matrix::Matrix;
+use sona_store::Blobs;
 
 use super::resident::CONTEXTS;
+use crate::artifact::checksum;
+use crate::error::{self, Error};
 use crate::options;
 use crate::ranker::Ranker;
 use crate::ranker::features::{About, Layout};
@@ -37,8 +41,8 @@ impl BaseLayer {
     ///
     /// # Errors
     /// In words, if it is damaged.
-    pub(crate) fn decode(version: i64, bytes: &[u8]) -> Result<Self, String> {
-        let File { layout, rank, inputs, rows, .. } = File::decode(bytes)?;
+    pub(crate) fn of_file(version: i64, file: File) -> Result<Self, String> {
+        let File { layout, rank, inputs, rows, .. } = file;
         let names: Vec<String> = serde_json::from_str(&layout).map_err(|e| e.to_string())?;
         if names.len() != inputs || rows.len() != rank * inputs {
             return Err("its inputs are not as many as their names".to_owned());
@@ -57,6 +61,20 @@ impl BaseLayer {
     pub(crate) fn is_for(&self, layout: &Layout) -> bool {
         self.inputs == layout.names()
     }
+}
+
+/// The file of a registered base layer.
+///
+/// # Errors
+/// If it cannot be read, is missing, or is not what was registered.
+pub(super) async fn read_file(blobs: &dyn Blobs, model: &ModelVersion) -> error::Result<File> {
+    let unusable = |detail: String| Error::Artifact { key: model.blob_key.clone(), detail };
+    let bytes = blobs.get(&model.blob_key).await?;
+    let bytes = bytes.ok_or_else(|| unusable("the file is missing".to_owned()))?;
+    if checksum(&bytes) != model.sha256 {
+        return Err(unusable("it is not what was registered".to_owned()));
+    }
+    File::decode(&bytes).map_err(unusable)
 }
 
 /// Finds the base layer of what a ranker does not foresee in `choices`, which are in the order of time; the bytes of its

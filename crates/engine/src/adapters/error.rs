@@ -63,7 +63,8 @@ pub enum AdapterError {
     /// None of the events can be learned from.
     #[error(
         "none of the {found} events of user {user} can be learned from: they are of titles that are not in the catalogue any \
-         more, that the user knew already or did not like"
+         more, that the user knew already or did not like, or that were
+         far from what could have been shown"
     )]
     NothingToLearn {
         /// Whose.

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use sona_domain::{LoggedEvent, ModelVersion};
 
+use super::base::read_file;
 use super::{BASE_LAYER_NAME, BaseLayer};
 use crate::Engine;
-use crate::artifact::checksum;
 use crate::error::{Error, Result};
 
 impl Engine {
@@ -38,12 +38,8 @@ impl Engine {
 
     async fn read_base_layer(&self, model: &ModelVersion) -> Result<BaseLayer> {
         let unusable = |detail: String| Error::Artifact { key: model.blob_key.clone(), detail };
-        let bytes = self.blobs.get(&model.blob_key).await?;
-        let bytes = bytes.ok_or_else(|| unusable("the file is missing".to_owned()))?;
-        if checksum(&bytes) != model.sha256 {
-            return Err(unusable("it is not what was registered".to_owned()));
-        }
-        BaseLayer::decode(model.version, &bytes).map_err(unusable)
+        let file = read_file(&*self.blobs, model).await?;
+        BaseLayer::of_file(model.version, file).map_err(unusable)
     }
 
     /// Other processes have seen these events, and may have learned from them.

@@ -1,7 +1,7 @@
 //! Looking at adapters: what is stored of a user's, and all of them in numbers.
 
 use sona_domain::{
-    AdapterDetails, AdapterName, AdapterReport, AdapterState, AdapterVersion, GainBucket,
+    Adapter, AdapterDetails, AdapterName, AdapterReport, AdapterState, AdapterVersion, GainBucket,
     ResidentAdapters, Timestamp, UserId,
 };
 use sona_formats::adapters::{Learned, UserWeights};
@@ -26,23 +26,35 @@ pub async fn stored_adapter(
     name: &AdapterName,
     version: Option<i64>,
 ) -> Result<AdapterDetails> {
-    let found = match version {
-        Some(version) => store.adapter(user, name, version).await?,
-        None => store.served_adapter(user, name).await?,
-    };
-    let found = found.ok_or_else(|| unknown(user, name, version))?;
-    let weights =
-        UserWeights::decode(&found.weights).map_err(|detail| damaged(&found.about, detail))?;
+    let (about, weights) = find(store, user, name, version).await?;
     let gain = match &weights.learned {
         Learned::Lists { gain, .. } => Some(*gain),
         Learned::Gradient { .. } => None,
     };
     let UserWeights { rank, outputs, scale, .. } = weights;
-    Ok(AdapterDetails { about: found.about, rank, contexts: outputs, scale, gain })
+    Ok(AdapterDetails { about, rank, contexts: outputs, scale, gain })
+}
+
+/// A version of a user's adapter and its file; without a number the one that is served.
+pub(super) async fn find(
+    store: &dyn Store,
+    user: &UserId,
+    name: &AdapterName,
+    version: Option<i64>,
+) -> Result<(AdapterVersion, UserWeights)> {
+    let found = match version {
+        Some(version) => store.adapter(user, name, version).await?,
+        None => store.served_adapter(user, name).await?,
+    };
+    let Adapter { about, weights } = found.ok_or_else(|| unknown(user, name, version))?;
+    match UserWeights::decode(&weights) {
+        Ok(weights) => Ok((about, weights)),
+        Err(detail) => Err(damaged(&about, detail)),
+    }
 }
 
 /// The file of a stored version cannot be used.
-pub(super) fn damaged(about: &AdapterVersion, detail: String) -> Error {
+fn damaged(about: &AdapterVersion, detail: String) -> Error {
     let AdapterVersion { user_id, adapter_name, version, .. } = about;
     Error::Artifact {
         key: format!("version {version} of adapter {adapter_name} of {user_id}"),

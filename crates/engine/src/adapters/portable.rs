@@ -4,16 +4,15 @@ use std::sync::Arc;
 
 use sona_domain::{AdapterHandled, AdapterName, AdapterOrigin, ModelVersion, NewAdapter, UserId};
 use sona_formats::adapters::peft::{Ground, Portable};
-use sona_formats::adapters::{BaseLayer as File, Learned, UserWeights};
+use sona_formats::adapters::{BaseLayer as File, Learned};
 use sona_numeric::lora;
 use sona_store::{Blobs, Parent, Store};
 
-use super::handle::unknown;
-use super::look::damaged;
+use super::base::read_file;
+use super::look::find;
 use super::resident::CONTEXTS;
 use super::{AdapterCommand, AdapterError, BASE_LAYER_NAME, saved};
 use crate::Engine;
-use crate::artifact::checksum;
 use crate::error::{Error, Result};
 use crate::options;
 
@@ -27,20 +26,15 @@ pub async fn export_adapter(
     name: &AdapterName,
     version: Option<i64>,
 ) -> Result<Portable> {
-    let found = match version {
-        Some(version) => store.adapter(user, name, version).await?,
-        None => store.served_adapter(user, name).await?,
-    };
-    let found = found.ok_or_else(|| unknown(user, name, version))?;
-    let state =
-        UserWeights::decode(&found.weights).map_err(|detail| damaged(&found.about, detail))?;
+    let (_, state) = find(store, user, name, version).await?;
     let models = store.models(BASE_LAYER_NAME).await?;
     let model = models.iter().find(|model| model.version == state.base_version);
     let gone = || {
         let version = state.base_version;
         AdapterError::Unfit(format!("it was learned on base layer {version}, which is gone"))
     };
-    let (model, base) = read_base(blobs, model.ok_or_else(gone)?).await?;
+    let model = model.ok_or_else(gone)?;
+    let base = read_file(blobs, model).await?;
     let ground = Ground::new(
         (model.version, model.sha256.clone()),
         features(model, &base)?,
@@ -67,9 +61,9 @@ pub async fn import_adapter(
 ) -> Result<NewAdapter> {
     let model = store.current_model(BASE_LAYER_NAME).await?;
     let model = model.ok_or(AdapterError::NotReady("there is no base layer yet"))?;
-    let (model, base) = read_base(blobs, &model).await?;
-    let names = features(model, &base)?;
-    let fits = fits(&file.ground, (model, &names), &base).and_then(|()| {
+    let base = read_file(blobs, &model).await?;
+    let names = features(&model, &base)?;
+    let fits = fits(&file.ground, (&model, &names), &base).and_then(|()| {
         if file.base == base.rows { Ok(()) } else { Err("lora_A is not the base layer".to_owned()) }
     });
     fits.map_err(AdapterError::Unfit)?;
@@ -122,19 +116,6 @@ fn adapter(file: &Portable, options: &options::Adapters) -> Result<lora::Adapter
     let weights = file.weights.iter().map(|b| f64::from(*b)).collect();
     lora::Adapter::from_weights(shape, options.into(), weights, file.ground.iterations)
         .map_err(|refusal| refusal.to_string())
-}
-
-async fn read_base<'m>(
-    blobs: &dyn Blobs,
-    model: &'m ModelVersion,
-) -> Result<(&'m ModelVersion, File)> {
-    let unusable = |detail: String| Error::Artifact { key: model.blob_key.clone(), detail };
-    let bytes = blobs.get(&model.blob_key).await?;
-    let bytes = bytes.ok_or_else(|| unusable("the file is missing".to_owned()))?;
-    if checksum(&bytes) != model.sha256 {
-        return Err(unusable("it is not what was registered".to_owned()));
-    }
-    Ok((model, File::decode(&bytes).map_err(unusable)?))
 }
 
 /// The names of a base layer's inputs.

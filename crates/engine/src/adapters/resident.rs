@@ -81,7 +81,7 @@ impl Personal {
 
     /// Whether it has a part in lists.
     pub(crate) fn is_served(&self) -> bool {
-        self.due && !self.opted_out && self.adapter.is_served()
+        self.due && !self.opted_out && self.adapter.events() > 0 && self.adapter.is_served()
     }
 
     /// How it takes part.
@@ -183,12 +183,7 @@ impl Resident {
 
 impl From<&options::Adapters> for lora::Options {
     fn from(options: &options::Adapters) -> Self {
-        Self {
-            // How much its user has done is known beside it; it has learned from the choices at the top of lists alone.
-            least_events: 1,
-            solve_every: options.solve_every,
-            ..Self::default()
-        }
+        Self { solve_every: options.solve_every, ..Self::default() }
     }
 }
 

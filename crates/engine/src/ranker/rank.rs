@@ -300,3 +300,34 @@ fn place(about: About) -> usize {
         About::Genre => GENRE,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// Whatever an adapter says, the best stay the best: their order is its affair, who they are is not.
+        #[test]
+        fn an_adapter_lifts_nothing_above_the_best(
+            candidates in prop::collection::vec((-9.0..9.0_f64, -4.0..4.0_f32), 0..300),
+            given in prop::collection::vec((-9.0..9.0_f64, -4.0..4.0_f32), 0..5),
+        ) {
+            let rows: Vec<_> = candidates.iter().chain(&given).copied().collect();
+            let (logits, said): (Vec<f64>, Vec<f32>) = rows.into_iter().unzip();
+            let mut personal = said.clone();
+            among_the_best(&mut personal, &logits, candidates.len());
+            let with = |at: usize| logits[at] + f64::from(personal[at]);
+            let logits = &logits[..];
+            let better = |at: usize| {
+                (0..candidates.len()).filter(move |b| logits[*b] > logits[at])
+            };
+            for at in 0..candidates.len() {
+                let best = better(at).count() < PERSONAL;
+                prop_assert!(!best || personal[at] == said[at]);
+                prop_assert!(best || better(at).filter(|b| with(*b) >= with(at)).count() >= PERSONAL);
+            }
+        }
+    }
+}

@@ -337,7 +337,8 @@ impl Offer<'_> {
     }
 }
 
-/// The chosen title first, then the `best` of the sources' candidates by the configured weights, some other candidates of the sources and some other titles, drawn without replacement, with the logarithm of how many titles each stands for.
+/// The chosen title first, then the `best` of the sources' candidates by the configured weights, some other candidates and some
+/// other titles, drawn without replacement, with the logarithm of how many titles each stands for.
 fn sample(
     best: &[(u32, f32)],
     allowed: &RowSet,
@@ -410,3 +411,27 @@ pub(crate) const CHEAP: [Source; 7] = [
     Source::Popular,
     Source::Context,
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_head_of_a_choice_is_what_stands_for_itself() {
+        let mut choice = Choice {
+            features: vec![1.0, 10.0, 2.0, 20.0, 3.0, 30.0],
+            offsets: vec![0.0, 4.0, 0.0],
+            chosen: 0,
+            at_top: true,
+            weight: 1.0,
+            moment: UNKNOWN,
+            titles: 3,
+            who: 0,
+        };
+        let head = choice.head(&[0.1, 0.2, 0.3]).expect("it was among the best");
+        assert_eq!((head.features, head.offsets), (vec![1.0, 10.0, 3.0, 30.0], vec![0.1, 0.3]));
+        assert_eq!(head.chosen, 0);
+        choice.at_top = false;
+        assert!(choice.head(&[9.0, 0.2, 0.3]).is_none());
+    }
+}

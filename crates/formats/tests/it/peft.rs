@@ -113,7 +113,7 @@ proptest! {
     }
 }
 
-/// Python with safetensors and numpy; `None` outside of `scripts/test`.
+/// Python with PEFT; `None` outside of `scripts/test`.
 fn python() -> Option<PathBuf> {
     let found = std::env::var_os("TEST_ENCODER_PEERS").map(PathBuf::from);
     let needed = std::env::var_os("CI").is_some();
@@ -121,10 +121,12 @@ fn python() -> Option<PathBuf> {
     found.map(|peers| peers.join("venv/bin/python"))
 }
 
-/// Prints `B A e` for a candidate whose features are 1, 2, 3, …, as numpy works it out; with PEFT too where it is installed.
+/// Prints `B A e` for a candidate whose features are 1, 2, 3, …, as numpy works it out, after PEFT agreed.
 const SCRIPT: &str = r#"
 import json, sys
 import numpy as np
+import torch
+from peft import PeftModel
 from safetensors.numpy import load_file
 folder = sys.argv[1]
 config = json.load(open(folder + "/adapter_config.json"))
@@ -134,21 +136,17 @@ a, b = tensors[prefix + ".lora_A.weight"], tensors[prefix + ".lora_B.weight"]
 assert a.shape[0] == config["r"] == b.shape[1]
 e = np.arange(1, a.shape[1] + 1, dtype=np.float64)
 y = config["lora_alpha"] / config["r"] * (b @ (a @ e))
-try:
-    import torch
-    from peft import PeftModel
-except ImportError:
-    pass
-else:
-    class Model(torch.nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.ranker = torch.nn.Linear(a.shape[1], b.shape[0], bias=False)
-            torch.nn.init.zeros_(self.ranker.weight)
-        def forward(self, e):
-            return self.ranker(e)
-    found = PeftModel.from_pretrained(Model(), folder)(torch.tensor(e, dtype=torch.float32))
-    assert np.allclose(found.detach().numpy(), y, atol=1e-4, rtol=1e-5), (found, y)
+
+class Model(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.ranker = torch.nn.Linear(a.shape[1], b.shape[0], bias=False)
+        torch.nn.init.zeros_(self.ranker.weight)
+    def forward(self, e):
+        return self.ranker(e)
+
+found = PeftModel.from_pretrained(Model(), folder)(torch.tensor(e, dtype=torch.float32))
+assert np.allclose(found.detach().numpy(), y, atol=1e-5, rtol=1e-5), (found, y)
 print(json.dumps(y.tolist()))
 "#;
 

@@ -13,8 +13,6 @@ pub struct Options {
     pub ridge: f64,
     /// `B_u` is worked out anew after so many events, at least 1.
     pub solve_every: u32,
-    /// It is served from so many events on.
-    pub least_events: u64,
     /// `κ`: the most it adds to a logit, or takes away.
     pub kappa: f32,
     /// The `y` at which `lora` reaches 1.
@@ -25,14 +23,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self {
-            ridge: 1.0,
-            solve_every: 1,
-            least_events: 10,
-            kappa: 4.0,
-            saturation: 4.0,
-            longest: 1e3,
-        }
+        Self { ridge: 1.0, solve_every: 1, kappa: 4.0, saturation: 4.0, longest: 1e3 }
     }
 }
 
@@ -223,9 +214,9 @@ impl Adapter {
         self.gate
     }
 
-    /// Whether it has learned enough, and foresees choices well enough, to be served.
+    /// Whether it foresees choices well enough to be served.
     pub fn is_served(&self) -> bool {
-        self.events() >= self.options.least_events && self.gate.is_open()
+        self.gate.is_open()
     }
 
     /// `B_uᵀ h`: what each of the `rank` numbers of a candidate weighs in this context.
