@@ -233,5 +233,6 @@ fn learn_all(mut adapter: lora::Adapter, choices: &[OwnChoice]) -> Option<Traine
     }
     let count = learned.len() as f64;
     let losses = [before, foreseen, after].map(|sum| sum / count);
+    let adapter = adapter.unproven();
     (!learned.is_empty()).then_some(Trained { adapter, choices: learned.len() as u64, losses })
 }

@@ -19,6 +19,7 @@ use crate::catalogue::View;
 use crate::fuse::Ensemble;
 use crate::history::{History, Liked};
 use crate::live::counts::{Counts, viewer_key};
+use crate::live::trending::Trending;
 use crate::live::users::Taste;
 use crate::snapshot::Snapshot;
 use crate::snapshot::embedding::Embedding;
@@ -170,14 +171,16 @@ impl<'e> Replay<'e> {
         Self { engine, view, layout, snapshot, counts, past, draw, trends }
     }
 
-    /// A replay of one user's `events`, in the order of time, in the world as it is now: `counts` hold nothing of the user.
+    /// A replay of one user's `events`, in the order of time, in the world as it is now: `counts` hold nothing of the user. What
+    /// is trending now was not then, and what was is not known: nothing is.
     pub(crate) fn of_one(
         engine: &'e Engine,
         view: &'e View,
         layout: &'e Layout,
-        (snapshot, counts): (&'e Snapshot, Counts),
+        (snapshot, mut counts): (&'e Snapshot, Counts),
         events: Vec<LoggedEvent>,
     ) -> Self {
+        counts.trending = Trending::new(&engine.options.trending, Timestamp::from_micros(0));
         let past = Past::of_one(events);
         Self { engine, view, layout, snapshot, counts, past, draw: FOR_LESSON, trends: false }
     }

@@ -185,6 +185,12 @@ impl Adapter {
         Self::from_stored((rank, contexts), options, stored)
     }
 
+    /// The same before it has foreseen anything: what it gained while it was learned from the past is no proof.
+    #[must_use]
+    pub fn unproven(self) -> Self {
+        Self { gate: Gate::default(), ..self }
+    }
+
     /// What is to be stored.
     pub fn to_stored(&self) -> Stored {
         let Parts { precision, right, solution, lessons } = self.state.to_parts();
