@@ -17,19 +17,16 @@ pub(crate) mod replay;
 mod serving;
 mod stored;
 mod train;
+pub(crate) mod trees;
 pub(crate) mod viewer;
 
 pub(crate) use serving::Serving;
 pub use train::RANKER_NAME;
 
-use sona_numeric::listwise;
-use sona_numeric::matrix::Matrix;
-use sona_numeric::{online, rank as forest};
+use sona_numeric::{listwise, online};
 
 use features::Layout;
-
-/// What trees see besides a candidate's features: how much is known of the user, and two numbers of the moment.
-const USER: usize = 3;
+use trees::{Best, Titles, Trees, User};
 
 /// A trained ranker.
 #[derive(Debug, Clone)]
@@ -43,14 +40,6 @@ pub(crate) struct Ranker {
     pub(crate) layer: online::State,
 }
 
-/// Trees whose scores are added.
-#[derive(Debug, Clone)]
-pub(crate) struct Trees {
-    pub(crate) model: forest::Model,
-    /// What their score is multiplied with.
-    pub(crate) share: f64,
-}
-
 impl Ranker {
     /// A ranker of these weights, above which nothing is learned yet.
     pub(crate) fn new(layout: Layout, weights: Vec<f64>) -> Self {
@@ -58,11 +47,9 @@ impl Ranker {
         Self { layout, weights, trees: None, layer }
     }
 
-    /// Its weights and trees beside them, which speak in these shares.
-    pub(crate) fn with_trees(&self, shares: [f64; 2], model: forest::Model) -> Self {
-        let weights = self.weights.iter().map(|weight| weight * shares[0]).collect();
-        let trees = Some(Trees { model, share: shares[1] });
-        Self { weights, trees, ..self.clone() }
+    /// The same with trees.
+    pub(crate) fn with_trees(&self, trees: Trees) -> Self {
+        Self { trees: Some(trees), ..self.clone() }
     }
 
     /// A layer that has learned nothing.
@@ -75,40 +62,20 @@ impl Ranker {
         online::State::new(self.layout.width(), moment::MOMENT, self.layer.options())
     }
 
-    /// The logits of `rows` candidates with these features, before the layer.
-    pub(crate) fn base(&self, features: &[f32], rows: usize, user: [f32; USER]) -> Vec<f64> {
-        let mut logits = self.tree_logits(features, rows, user);
-        for (logit, row) in logits.iter_mut().zip(features.chunks_exact(self.weights.len())) {
-            *logit += listwise::dot(row, &self.weights);
+    /// What the weights say of titles with these features.
+    pub(crate) fn weighted(&self, features: &[f32]) -> Vec<f64> {
+        let rows = features.chunks_exact(self.weights.len().max(1));
+        rows.map(|row| listwise::dot(row, &self.weights)).collect()
+    }
+
+    /// The logits of titles with these features, before the layer; each stands for so many, by the logarithm.
+    pub(crate) fn base(&self, features: &[f32], stands_for: &[f32], user: User) -> Vec<f64> {
+        let weighted = self.weighted(features);
+        let mut logits = weighted.clone();
+        if let Some(trees) = &self.trees {
+            let titles = Titles { features, scores: &weighted, stands_for, user };
+            Best::of(&titles, weighted.len()).reorder(trees, &titles, &weighted, &mut logits);
         }
         logits
     }
-
-    /// What the trees add to them.
-    pub(crate) fn tree_logits(&self, features: &[f32], rows: usize, user: [f32; USER]) -> Vec<f64> {
-        let mut scores = vec![0.0; rows];
-        if let Some(Trees { model, share }) = &self.trees {
-            model.score_rows(&tree_rows(features, rows, user), &mut scores);
-            for score in &mut scores {
-                *score *= share;
-            }
-        }
-        scores
-    }
-}
-
-/// What trees see of `rows` candidates.
-pub(crate) fn tree_rows(features: &[f32], rows: usize, user: [f32; USER]) -> Matrix {
-    let width = features.len() / rows.max(1);
-    let mut data = Vec::with_capacity(rows * (width + USER));
-    for row in features.chunks_exact(width.max(1)) {
-        data.extend_from_slice(row);
-        data.extend_from_slice(&user);
-    }
-    Matrix::from_vec(data, width + USER)
-}
-
-/// What trees see of a user at a moment.
-pub(crate) fn user(titles: usize, moment: &[f32; moment::MOMENT]) -> [f32; USER] {
-    [features::depth(titles), moment[1], moment[2]]
 }

@@ -33,7 +33,7 @@ impl Default for Ranker {
         Self {
             events: 50_000,
             share: 0.25,
-            choices: 6_000,
+            choices: 20_000,
             least_choices: 200,
             trees: trees.trees,
             leaves: trees.leaves,

@@ -5,7 +5,7 @@
 //! `tree_covers` u32, `tree_thresholds` f32, `tree_missing_left` u8 and `tree_values` f64 ([`sona_numeric::rank::Parts`]). The
 //! header's one metadata key `sona` is a JSON object with `format`
 //! (this layout's version), the `features` by name, the `genres` among them, the layer's `forgetting` and `ridge`, how
-//! many `lessons` it rests on, and the trees' `share` and width.
+//! many `lessons` it rests on, and the trees' `weights_share`, `share` and width.
 
 use std::collections::HashMap;
 
@@ -16,13 +16,14 @@ use serde::{Deserialize, Serialize};
 use sona_numeric::online::{self, Parts};
 use sona_numeric::rank;
 
+use super::Ranker;
 use super::features::Layout;
 use super::moment::MOMENT;
-use super::{Ranker, Trees, USER};
+use super::trees::{self, Trees};
 use crate::artifact::checksum;
 
 /// The layout this version writes and reads.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 #[derive(Serialize, Deserialize)]
 struct Header {
@@ -38,6 +39,7 @@ struct Header {
 
 #[derive(Serialize, Deserialize)]
 struct TreesHeader {
+    weights_share: f64,
     share: f64,
     width: usize,
 }
@@ -53,10 +55,11 @@ pub(crate) fn encode(ranker: &Ranker) -> Result<Bytes, String> {
         forgetting: options.forgetting,
         ridge: options.ridge,
         lessons,
-        trees: ranker
-            .trees
-            .as_ref()
-            .map(|trees| TreesHeader { share: trees.share, width: trees.model.width() }),
+        trees: ranker.trees.as_ref().map(|trees| TreesHeader {
+            weights_share: trees.weights_share,
+            share: trees.share,
+            width: trees.model.width(),
+        }),
     };
     let n = right.len();
     let mut tensors = vec![
@@ -105,11 +108,11 @@ fn read_trees(tensors: &SafeTensors<'_>, header: &TreesHeader) -> Result<Trees, 
         missing_left: values(tensors, "tree_missing_left", Dtype::U8, u8::from_le_bytes)?,
         values: values(tensors, "tree_values", Dtype::F64, f64::from_le_bytes)?,
     };
-    if !header.share.is_finite() {
-        return Err("the trees' share is not finite".to_owned());
+    if !(header.share.is_finite() && header.weights_share.is_finite()) {
+        return Err("the trees' shares are not finite".to_owned());
     }
     let model = rank::Model::from_parts(&parts).map_err(|error| format!("the trees: {error}"))?;
-    Ok(Trees { model, share: header.share })
+    Ok(Trees { model, weights_share: header.weights_share, share: header.share })
 }
 
 fn le<T: Copy, const N: usize>(values: &[T], bytes: impl Fn(T) -> [u8; N]) -> Vec<u8> {
@@ -141,8 +144,8 @@ pub(crate) fn decode(bytes: &[u8], sha256: &str) -> Result<Ranker, String> {
     let options = online::Options { ridge: header.ridge, forgetting: header.forgetting };
     let layer = online::State::from_parts((layout.width(), MOMENT), options, parts);
     let layer = layer.map_err(|error| format!("the shared layer: {error}"))?;
+    let width = trees::width(layout.width());
     let trees = header.trees.map(|trees| read_trees(&tensors, &trees)).transpose()?;
-    let width = layout.width() + USER;
     if trees.as_ref().is_some_and(|trees| trees.model.width() != width) {
         return Err("the trees ask for other features than there are".to_owned());
     }
@@ -155,7 +158,10 @@ fn read_header(bytes: &[u8]) -> Result<Header, String> {
     let text = text.ok_or("it has no metadata of Sona's")?;
     let header: Header = serde_json::from_str(text).map_err(|e| e.to_string())?;
     if header.format != FORMAT {
-        return Err(format!("it is of format {}, this version reads {FORMAT}", header.format));
+        return Err(format!(
+            "it is of format {}, this version reads {FORMAT}; train the ranker again",
+            header.format
+        ));
     }
     Ok(header)
 }

@@ -121,6 +121,9 @@ const TERMS: [Term; 22] = [
     Term { value: Value::Relative, ..term(Source::Embedding, "embedding beside the best", |x| x) },
 ];
 
+/// Features whose order among the best trees see: how a title compares with those beside it says more than its value.
+pub(crate) const ORDERED: [usize; 7] = [0, 2, 5, 6, 7, 8, 9];
+
 /// Features of how a title suits what the user has watched lately, after all others.
 const FITS: [(About, &str); 2] =
     [(About::Year, "years watched lately"), (About::Genre, "genres watched lately")];
@@ -199,6 +202,11 @@ impl Layout {
         terms.chain(years).chain(genres).chain(FITS.iter().map(|(about, _)| *about))
     }
 
+    /// What each number is about that trees see of a title, in order, without those of the user.
+    pub(crate) fn about_trees(&self) -> impl Iterator<Item = About> {
+        self.about().chain(ORDERED.iter().map(|feature| About::Source(TERMS[*feature].source)))
+    }
+
     /// Which of the layout's genres these are.
     pub(crate) fn places_of(&self, genres: &[String]) -> impl Iterator<Item = usize> {
         genres.iter().filter_map(|genre| {
@@ -264,6 +272,11 @@ pub(crate) struct RawValues {
     pub(crate) all: [f32; Source::ALL.len()],
     pub(crate) by_newest: [f32; Source::ALL.len()],
     pub(crate) relative: [f32; Source::ALL.len()],
+}
+
+/// What trees see of a title before which so many come.
+pub(crate) fn by_order(before: f32) -> f32 {
+    (1.0 + before).ln()
 }
 
 /// How much is known of a user with so many titles, about -1 to 1.

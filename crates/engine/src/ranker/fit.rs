@@ -4,6 +4,7 @@
 //! Everything is first fitted on the earlier choices and judged on the later ones. What is better there is then fitted on
 //! all of them.
 
+use std::collections::HashMap;
 use std::ops::ControlFlow;
 
 use rayon::prelude::*;
@@ -15,6 +16,7 @@ use super::Ranker;
 use super::features::{About, Layout};
 use super::moment::MOMENT;
 use super::replay::Choice;
+use super::trees::{self, Best, Titles, Trees};
 
 /// The pull of a source's weights towards 0.
 const RIDGE: f64 = 1e-3;
@@ -55,13 +57,22 @@ pub(crate) struct Fitted {
     pub(crate) held_out_from: usize,
 }
 
-/// How well choices were foreseen.
+/// How well choices were foreseen, or one was.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(crate) struct Judged {
     /// The mean negative log-likelihood of what was chosen, in nats.
     pub(crate) loss: f64,
-    /// Over the sampled lists.
+    /// Over the sampled lists, as if what stands for others were so many.
     pub(crate) ndcg_at_10: f64,
+}
+
+impl Judged {
+    /// How well on average.
+    pub(crate) fn mean(all: &[Self]) -> Self {
+        let count = all.len().max(1) as f64;
+        let of = |value: fn(&Self) -> f64| all.iter().map(value).sum::<f64>() / count;
+        Self { loss: of(|one| one.loss), ndcg_at_10: of(|one| one.ndcg_at_10) }
+    }
 }
 
 /// Fits on the choices; `None` if there are too few to judge by.
@@ -74,16 +85,18 @@ pub(crate) fn fit(layout: &Layout, choices: &[Choice], wanted: &Wanted) -> Optio
     let linear = Ranker::new(layout.clone(), weights(layout, early));
     let with_trees = grow(&linear, early, late, wanted);
     let based = based(&linear, choices);
-    let without_layer = learn_on(&mut layer(layout, 1.0), &based, from, false);
-    let (forgetting, held_out) =
-        if wanted.layer { best_forgetting(&linear, &based, from) } else { (1.0, without_layer) };
+    let alone = learn_on(&mut layer(layout, 1.0), &based, from, false);
+    let (forgetting, foreseen) =
+        if wanted.layer { best_forgetting(&linear, &based, from) } else { (1.0, alone.clone()) };
+    let (held_out, without_layer) = (Judged::mean(&foreseen), Judged::mean(&alone));
     let judged_trees = with_trees.as_ref().map(|mixed| {
         let based = self::based(&mixed.ranker, choices);
         let alone = learn_on(&mut layer(layout, forgetting), &based, from, false);
         let layered = learn_on(&mut layer(layout, forgetting), &based, from, wanted.layer);
-        (layered, alone)
+        let surely = is_surely_better(&layered, &foreseen, late);
+        (Judged::mean(&layered), Judged::mean(&alone), surely)
     });
-    let better = judged_trees.filter(|(trees, _)| trees.ndcg_at_10 > held_out.ndcg_at_10);
+    let better = judged_trees.and_then(|(trees, alone, surely)| surely.then_some((trees, alone)));
     let mut ranker = match (better.is_some(), with_trees) {
         (true, Some(mixed)) => again_with_trees(layout, choices, mixed.shares, wanted),
         _ => Ranker::new(layout.clone(), weights(layout, choices)),
@@ -94,7 +107,7 @@ pub(crate) fn fit(layout: &Layout, choices: &[Choice], wanted: &Wanted) -> Optio
         learn_on(&mut learned, &based, from, true);
         ranker.layer = learned;
     }
-    let other = judged_trees.map(|(trees, _)| if better.is_some() { held_out } else { trees });
+    let other = judged_trees.map(|(trees, ..)| if better.is_some() { held_out } else { trees });
     let (held_out, without_layer) = better.unwrap_or((held_out, without_layer));
     Some(Fitted { ranker, held_out, without_layer, other, held_out_from: from })
 }
@@ -118,25 +131,32 @@ fn weights(layout: &Layout, choices: &[Choice]) -> Vec<f64> {
 /// Grows trees on the early choices and finds on the late ones how much they and the weights should say together; `None` if
 /// the trees had better say nothing.
 fn grow(linear: &Ranker, early: &[Choice], late: &[Choice], wanted: &Wanted) -> Option<Mixed> {
-    let model = trees(early, &wanted.trees)?;
+    let model = trees(linear, early, &wanted.trees)?;
     let mut both = Lists::new(2);
-    for choice in late {
-        let (mut scores, mut features) = (Vec::new(), Vec::new());
-        model.score_rows(&tree_rows(choice), &mut scores);
-        for (row, score) in choice.features.chunks_exact(linear.weights.len()).zip(&scores) {
-            features.extend([listwise::dot(row, &linear.weights) as f32, *score as f32]);
-        }
-        both.push(List { features: &features, ..choice.list() });
+    for Contest { best, weighted, chosen, weight } in contests(linear, late) {
+        let mut scores = Vec::new();
+        model.score_rows(&best.rows, &mut scores);
+        let features: Vec<f32> = weighted
+            .iter()
+            .zip(&scores)
+            .flat_map(|(one, other)| [*one as f32, *other as f32])
+            .collect();
+        let offsets = vec![0.0; scores.len()];
+        both.push(List { features: &features, offsets: &offsets, chosen, weight });
     }
     let shares = listwise::fit(&both, &[RIDGE; 2], &[1.0, 0.0]).weights;
-    let shares = [shares[0], shares[1]];
-    (shares[1] > 0.0).then(|| Mixed { ranker: linear.with_trees(shares, model), shares })
+    let shares = [shares[0].max(0.0), shares[1]];
+    (shares[1] > 0.0).then(|| Mixed { ranker: linear.with_trees(mixed(model, shares)), shares })
 }
 
 /// Weights and trees, and in which shares they speak.
 struct Mixed {
     ranker: Ranker,
     shares: [f64; 2],
+}
+
+fn mixed(model: rank::Model, [weights_share, share]: [f64; 2]) -> Trees {
+    Trees { model, weights_share, share }
 }
 
 /// The same mixture as on the early choices, of what is fitted on all.
@@ -147,29 +167,28 @@ fn again_with_trees(
     wanted: &Wanted,
 ) -> Ranker {
     let linear = Ranker::new(layout.clone(), weights(layout, choices));
-    match trees(choices, &wanted.trees) {
-        Some(model) => linear.with_trees(shares, model),
+    match trees(&linear, choices, &wanted.trees) {
+        Some(model) => linear.with_trees(mixed(model, shares)),
         None => linear,
     }
 }
 
-fn trees(choices: &[Choice], options: &rank::Options) -> Option<rank::Model> {
+fn trees(linear: &Ranker, choices: &[Choice], options: &rank::Options) -> Option<rank::Model> {
     if options.trees == 0 {
         return None;
     }
-    let width = choices.first().map(|choice| tree_rows(choice).width())?;
+    let width = trees::width(linear.layout.width());
     let (mut data, mut gains, mut sizes, mut counted) = (vec![], vec![], vec![], vec![]);
-    for choice in choices {
-        let rows = tree_rows(choice);
+    for Contest { best, chosen, weight, .. } in contests(linear, choices) {
         // What was chosen comes last: equal scores are to count against it.
-        let (chosen, others) = (choice.chosen, rows.rows());
+        let others = best.rows.rows();
         let order = (0..others).filter(|row| *row != chosen).chain([chosen]);
         for row in order {
-            data.extend_from_slice(rows.row(row));
+            data.extend_from_slice(best.rows.row(row));
             gains.push(if row == chosen { 1.0 } else { 0.0 });
         }
         sizes.push(others as u32);
-        counted.push(choice.weight);
+        counted.push(weight);
     }
     let features = Matrix::from_vec(data, width);
     let queries = rank::Queries {
@@ -182,9 +201,33 @@ fn trees(choices: &[Choice], options: &rank::Options) -> Option<rank::Model> {
     fitted.inspect_err(|error| tracing::warn!(%error, "no trees are grown")).ok().map(|f| f.model)
 }
 
-/// What trees see of a choice's titles: their features, and the user and the moment.
-fn tree_rows(choice: &Choice) -> Matrix {
-    super::tree_rows(&choice.features, choice.offsets.len(), choice.user())
+/// A choice among the best.
+struct Contest {
+    best: Best,
+    /// What the weights say of each.
+    weighted: Vec<f64>,
+    /// Which of them was chosen.
+    chosen: usize,
+    weight: f32,
+}
+
+/// The choices of a title that was among the best by the configured weights and is by those of `linear`, each among those of
+/// which both is true. A choice of another title would be told from what surrounds it by there being so little of that.
+fn contests<'c>(linear: &'c Ranker, choices: &'c [Choice]) -> impl Iterator<Item = Contest> + 'c {
+    choices.iter().filter_map(|choice| {
+        let head = choice.head(&choice.offsets)?;
+        let weighted = linear.weighted(&head.features);
+        let titles = Titles {
+            features: &head.features,
+            scores: &weighted,
+            stands_for: &head.offsets,
+            user: choice.user(),
+        };
+        let best = Best::of(&titles, weighted.len());
+        let chosen = best.places.iter().position(|place| *place == head.chosen)?;
+        let weighted = best.places.iter().map(|place| weighted[*place]).collect();
+        Some(Contest { best, weighted, chosen, weight: choice.weight })
+    })
 }
 
 fn layer(layout: &Layout, forgetting: f64) -> online::State {
@@ -192,38 +235,50 @@ fn layer(layout: &Layout, forgetting: f64) -> online::State {
     online::State::new(layout.width(), MOMENT, options)
 }
 
-/// How fast a layer above `ranker` forgets best, and how good it is then.
-fn best_forgetting(ranker: &Ranker, based: &[Based<'_>], from: usize) -> (f64, Judged) {
+/// How fast a layer above `ranker` forgets best, and how well the choices are foreseen then.
+fn best_forgetting(ranker: &Ranker, based: &[Based<'_>], from: usize) -> (f64, Vec<Judged>) {
     let judge = |forgetting: &f64| {
         (*forgetting, learn_on(&mut layer(&ranker.layout, *forgetting), based, from, true))
     };
     let judged: Vec<_> = FORGETTING.par_iter().map(judge).collect();
-    let best = judged.into_iter().min_by(|a, b| a.1.loss.total_cmp(&b.1.loss));
-    best.unwrap_or((1.0, Judged::default()))
+    let loss = |judged: &[Judged]| Judged::mean(judged).loss;
+    let best = judged.into_iter().min_by(|a, b| loss(&a.1).total_cmp(&loss(&b.1)));
+    best.unwrap_or((1.0, Vec::new()))
 }
 
-/// Foresees every choice with what the layer has learned so far, and teaches it if it learns. Judged are those from `from`
-/// on.
+/// Whether one puts the choices higher than the other by more than chance would: the mean gain is above its standard error,
+/// for which choices of one user count as one.
+fn is_surely_better(one: &[Judged], other: &[Judged], choices: &[Choice]) -> bool {
+    let gains = one.iter().zip(other).map(|(one, other)| one.ndcg_at_10 - other.ndcg_at_10);
+    let mean = gains.clone().sum::<f64>() / choices.len().max(1) as f64;
+    let mut apart: HashMap<u64, f64> = HashMap::new();
+    for (at, (gain, choice)) in gains.zip(choices).enumerate() {
+        // Where nobody asks, every choice is somebody else's.
+        let who = if choice.who == 0 { at as u64 } else { choice.who };
+        *apart.entry(who).or_default() += gain - mean;
+    }
+    let square: f64 = apart.values().map(|apart| apart * apart).sum();
+    mean > 0.0 && mean > square.sqrt() / choices.len().max(1) as f64
+}
+
+/// Foresees every choice with what the layer has learned so far, and teaches it if it learns. Judged is each of those from
+/// `from` on.
 pub(crate) fn learn_on(
     layer: &mut online::State,
     based: &[Based<'_>],
     from: usize,
     learns: bool,
-) -> Judged {
-    let (mut scratch, mut sum, mut judged) = (Scratch::default(), Judged::default(), 0);
+) -> Vec<Judged> {
+    let (mut scratch, mut judged) = (Scratch::default(), Vec::new());
     for (at, based) in based.iter().enumerate() {
         if at >= from {
-            let one = foresee(based.list(), &layer.weights(&based.choice.moment));
-            sum.loss += one.loss;
-            sum.ndcg_at_10 += one.ndcg_at_10;
-            judged += 1;
+            judged.push(foresee(based, &layer.weights(&based.choice.moment)));
         }
         if learns {
             teach(layer, based, &mut scratch);
         }
     }
-    let judged = f64::from(judged.max(1));
-    Judged { loss: sum.loss / judged, ndcg_at_10: sum.ndcg_at_10 / judged }
+    judged
 }
 
 /// Teaches the layer one choice.
@@ -243,7 +298,7 @@ pub(crate) struct Based<'c> {
 
 impl<'c> Based<'c> {
     pub(crate) fn new(choice: &'c Choice, ranker: &Ranker) -> Self {
-        let base = ranker.base(&choice.features, choice.offsets.len(), choice.user());
+        let base = ranker.base(&choice.features, &choice.offsets, choice.user());
         let offsets = choice.offsets.iter().zip(base);
         Self { choice, offsets: offsets.map(|(offset, base)| offset + base as f32).collect() }
     }
@@ -263,19 +318,19 @@ pub(crate) fn based<'c>(ranker: &Ranker, choices: &'c [Choice]) -> Vec<Based<'c>
     choices.par_iter().map(|choice| Based::new(choice, ranker)).collect()
 }
 
-fn foresee(list: List<'_>, weights: &[f64]) -> Judged {
-    let rows = list.features.chunks_exact(weights.len());
-    let scores: Vec<f64> = rows
-        .zip(list.offsets)
-        .map(|(row, offset)| f64::from(*offset) + listwise::dot(row, weights))
-        .collect();
+fn foresee(based: &Based<'_>, weights: &[f64]) -> Judged {
+    let (scores, chosen) = (based.offsets_with(weights), based.choice.chosen);
+    let scores: Vec<f64> = scores.into_iter().map(f64::from).collect();
     let highest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let sum: f64 = scores.iter().map(|score| (score - highest).exp()).sum();
-    let chosen = scores[list.chosen];
-    // Sampling makes easy titles stand for many: their order among the others is not corrected. Ties count against us.
-    let before = scores.iter().filter(|score| **score >= chosen).count();
+    let stands_for = based.choice.offsets.iter().map(|many| f64::from(*many));
+    let alone = |at: usize| scores[at] - f64::from(based.choice.offsets[at]);
+    // A title counts as often as it stands for others, and where it scores the same it comes before.
+    let before =
+        stands_for.enumerate().filter(|(at, _)| *at != chosen && alone(*at) >= alone(chosen));
+    let before: f64 = before.map(|(_, many)| many.exp()).sum();
     Judged {
-        loss: highest + sum.ln() - chosen,
-        ndcg_at_10: if before <= 10 { 1.0 / ((before + 1) as f64).log2() } else { 0.0 },
+        loss: highest + sum.ln() - scores[chosen],
+        ndcg_at_10: if before < 10.0 { 1.0 / (before + 2.0).log2() } else { 0.0 },
     }
 }

@@ -1,13 +1,15 @@
 //! The candidates of one request in order, and what put each of them where it is.
 
 use sona_domain::{Adjustment, Factor, RequestContext, Source, SourceScore};
+use sona_numeric::matrix::Matrix;
 use sona_numeric::select;
 
+use super::Ranker;
 use super::features::About;
 use super::moment::MOMENT;
 use super::replay::features;
+use super::trees::{self, Best, Titles};
 use super::viewer::Viewer;
-use super::{Ranker, Trees, USER, tree_rows};
 use crate::adapters::Personal;
 use crate::catalogue::View;
 use crate::fuse::{Ensemble, Fused};
@@ -52,7 +54,8 @@ pub(crate) struct Ranking<'r> {
     lowest: f64,
     span: f64,
     features: Vec<f32>,
-    user: [f32; USER],
+    /// The best as trees see them, and what each of them is lowered by; `None` without trees.
+    best: Option<(Best, f64)>,
 }
 
 /// What is known of the user and the moment of a request.
@@ -76,7 +79,6 @@ impl<'r> Ranking<'r> {
         known: &Known<'_>,
         given: &[u32],
     ) -> Self {
-        let Known { viewer, weights, asked, .. } = *known;
         let mut rows = ensemble.rows();
         let candidates = rows.len();
         for row in given {
@@ -84,34 +86,18 @@ impl<'r> Ranking<'r> {
                 rows.push(*row);
             }
         }
-        let features = features(&ranker.layout, ensemble, view, viewer, &rows);
-        let user = super::user(viewer.titles(), &known.moment);
-        let places: Vec<usize> = ranker.layout.about().map(place).collect();
-        let mut parts = vec![[0.0; PARTS]; rows.len()];
-        let width = weights.len().max(1);
-        for ((row, features), parts) in
-            rows.iter().zip(features.chunks_exact(width)).zip(&mut parts)
-        {
-            for ((feature, weight), place) in features.iter().zip(weights).zip(&places) {
-                parts[*place] += f64::from(*feature) * weight;
-            }
-            if asked > 0.0 {
-                let fit = ensemble.score(Source::Context, *row);
-                parts[Source::Context as usize] += asked * f64::from(fit);
-            }
-        }
-        let mut logits = ranker.tree_logits(&features, rows.len(), user);
-        for (logit, parts) in logits.iter_mut().zip(&parts) {
-            *logit += parts.iter().sum::<f64>();
-        }
+        let features = features(&ranker.layout, ensemble, view, known.viewer, &rows);
+        let parts = weighed(ranker, ensemble, known, (&rows, &features));
+        // The scale is the candidates'; where there are none, titles are compared with each other.
+        let scale = if candidates > 0 { candidates } else { rows.len() };
+        let mut logits: Vec<f64> = parts.iter().map(|parts| parts.iter().sum()).collect();
+        let best = reordered(ranker, known, &features, scale, &mut logits);
         let personal = known.personal.and_then(|own| own.logits(&features, &known.moment));
         let mut personal = personal.unwrap_or_default();
         among_the_best(&mut personal, &logits, candidates);
         for (logit, own) in logits.iter_mut().zip(&personal) {
             *logit += f64::from(*own);
         }
-        // The scale is the candidates'; where there are none, titles are compared with each other.
-        let scale = if candidates > 0 { candidates } else { rows.len() };
         let lowest = logits[..scale].iter().copied().fold(f64::INFINITY, f64::min);
         let highest = logits[..scale].iter().copied().fold(f64::NEG_INFINITY, f64::max);
         // Candidates that are all equal are all as good as can be.
@@ -128,17 +114,17 @@ impl<'r> Ranking<'r> {
             lowest,
             span,
             features,
-            user,
+            best,
         }
     }
 
     /// The best candidates with their scores, 0..=1 from the worst to the best; equal ones in the order of the sources.
     pub(crate) fn list(&self, limit: usize) -> Vec<(u32, f32)> {
-        self.best(limit).map(|place| (self.rows[place], self.score_at(place))).collect()
+        self.first(limit).map(|place| (self.rows[place], self.score_at(place))).collect()
     }
 
     /// The places of the best candidates, best first.
-    fn best(&self, limit: usize) -> impl Iterator<Item = usize> {
+    fn first(&self, limit: usize) -> impl Iterator<Item = usize> {
         let scores = (0..self.candidates).map(|place| (place as u32, self.score_at(place)));
         let best = select::top_k_of(scores, limit, f32::NEG_INFINITY);
         best.into_iter().map(|(place, _)| place as usize)
@@ -215,23 +201,40 @@ impl<'r> Ranking<'r> {
             (std::array::from_fn(|part| parts[part] - self.mean[part]), mean_logit)
         };
         let mut all: Vec<([f64; PARTS], f64)> = places.iter().map(apart).collect();
-        let Some(Trees { model, share }) = &self.ranker.trees else { return all };
-        let width = self.ranker.layout.width();
-        let features = |place: &usize| &self.features[place * width..(place + 1) * width];
-        let features: Vec<f32> = places.iter().flat_map(features).copied().collect();
+        let Some((trees, (best, lowered))) = self.ranker.trees.as_ref().zip(self.best.as_ref())
+        else {
+            return all;
+        };
+        let found = places.iter().map(|place| best.places.iter().position(|best| best == place));
+        let found: Vec<_> = (0..).zip(found).filter_map(|(at, found)| Some((at, found?))).collect();
+        let seen: Vec<f32> =
+            found.iter().flat_map(|(_, place)| best.rows.row(*place)).copied().collect();
         let mut contributions = Vec::new();
-        let rows = tree_rows(&features, places.len(), self.user);
-        model.attribute_rows(&rows, &mut contributions);
-        let about: Vec<usize> = self.ranker.layout.about().map(place).collect();
-        let contributions = contributions.chunks_exact(width + USER);
-        for ((parts, base), contributions) in all.iter_mut().zip(contributions) {
-            let (of_title, of_user) = contributions.split_at(width);
+        trees.model.attribute_rows(&Matrix::from_vec(seen, best.rows.width()), &mut contributions);
+        let about: Vec<usize> = self.ranker.layout.about_trees().map(place).collect();
+        let contributions = contributions.chunks_exact(best.rows.width());
+        for ((at, _), contributions) in found.iter().zip(contributions) {
+            let (parts, base) = &mut all[*at];
+            self.less_weighted(places[*at], trees.weights_share, parts);
+            let (of_title, of_user) = contributions.split_at(about.len());
             for (contribution, about) in of_title.iter().zip(&about) {
-                parts[*about] += share * contribution;
+                parts[*about] += trees.share * contribution;
             }
-            *base += share * (model.bias() + of_user.iter().sum::<f64>());
+            let of_user: f64 = of_user.iter().sum();
+            *base += trees.share * (trees.model.bias() + of_user) - lowered;
         }
         all
+    }
+
+    /// Takes from a title's parts what trees leave of the weights but for their `share`.
+    fn less_weighted(&self, at: usize, share: f64, parts: &mut [f64; PARTS]) {
+        let weights = &self.ranker.weights;
+        let features = &self.features[at * weights.len()..(at + 1) * weights.len()];
+        for ((feature, weight), about) in
+            features.iter().zip(weights).zip(self.ranker.layout.about())
+        {
+            parts[place(about)] -= (1.0 - share) * f64::from(*feature) * weight;
+        }
     }
 
     /// So many rows set the scale: the candidates, or where there are none all.
@@ -243,13 +246,52 @@ impl<'r> Ranking<'r> {
     /// candidate. What trees say of it is left out.
     pub(crate) fn shares(&self, limit: usize) -> [f32; Source::ALL.len()] {
         let mut far = [0.0; PARTS];
-        for place in self.best(limit) {
+        for place in self.first(limit) {
             let apart = self.parts[place].iter().zip(&self.mean).map(|(part, mean)| part - mean);
             far.iter_mut().zip(apart).for_each(|(sum, apart)| *sum += apart.abs());
         }
         let all = far.iter().sum::<f64>().max(f64::MIN_POSITIVE);
         std::array::from_fn(|source| (far[source] / all) as f32)
     }
+}
+
+/// Each part of every row's logit without what trees change.
+fn weighed(
+    ranker: &Ranker,
+    ensemble: &Ensemble<'_>,
+    known: &Known<'_>,
+    (rows, features): (&[u32], &[f32]),
+) -> Vec<[f64; PARTS]> {
+    let places: Vec<usize> = ranker.layout.about().map(place).collect();
+    let mut all = vec![[0.0; PARTS]; rows.len()];
+    let features = features.chunks_exact(known.weights.len().max(1));
+    for ((row, features), parts) in rows.iter().zip(features).zip(&mut all) {
+        for ((feature, weight), place) in features.iter().zip(known.weights).zip(&places) {
+            parts[*place] += f64::from(*feature) * weight;
+        }
+        if known.asked > 0.0 {
+            let fit = ensemble.score(Source::Context, *row);
+            parts[Source::Context as usize] += known.asked * f64::from(fit);
+        }
+    }
+    all
+}
+
+/// Lets trees, if there are any, order the best of the first `competing` rows among themselves.
+fn reordered(
+    ranker: &Ranker,
+    known: &Known<'_>,
+    features: &[f32],
+    competing: usize,
+    logits: &mut [f64],
+) -> Option<(Best, f64)> {
+    let trees = ranker.trees.as_ref()?;
+    let (scores, stands_for) = (logits.to_vec(), vec![0.0; logits.len()]);
+    let user = trees::user(known.viewer.titles(), &known.moment);
+    let titles = Titles { features, scores: &scores, stands_for: &stands_for, user };
+    let best = Best::of(&titles, competing);
+    let lowered = best.reorder(trees, &titles, &ranker.weighted(features), logits);
+    Some((best, lowered))
 }
 
 /// An adapter learned to order the best among themselves: what lies further down, before it is asked, it lifts no higher than

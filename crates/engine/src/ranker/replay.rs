@@ -12,6 +12,7 @@ use sona_numeric::sequence;
 use super::features::Layout;
 use super::moment::{MOMENT, UNKNOWN, moment};
 use super::past::Past;
+use super::trees::{self, User};
 use super::viewer::Viewer;
 use crate::Engine;
 use crate::candidates::Question;
@@ -29,8 +30,10 @@ use crate::vectors::Found;
 /// What a choice is told from.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Draw {
-    /// The best candidates, one and all.
+    /// The best candidates, one and all, where one of them was chosen.
     pub(crate) top: usize,
+    /// The best candidates where none of those was.
+    pub(crate) others_top: usize,
     /// Further candidates of the sources.
     pub(crate) hard: usize,
     /// Other titles.
@@ -38,10 +41,10 @@ pub(crate) struct Draw {
 }
 
 /// For a training: there are many choices.
-pub(crate) const FOR_TRAINING: Draw = Draw { top: 40, hard: 20, easy: 10 };
+pub(crate) const FOR_TRAINING: Draw = Draw { top: 100, others_top: 40, hard: 20, easy: 10 };
 
 /// For a lesson: there is one.
-pub(crate) const FOR_LESSON: Draw = Draw { top: 80, hard: 40, easy: 30 };
+pub(crate) const FOR_LESSON: Draw = Draw { top: 80, others_top: 80, hard: 40, easy: 30 };
 
 /// Events that are looked at side by side, with the counts as they were before the first of them.
 const SIDE_BY_SIDE: usize = 64;
@@ -67,8 +70,8 @@ pub(crate) struct Choice {
 
 impl Choice {
     /// What trees see of the user.
-    pub(crate) fn user(&self) -> [f32; super::USER] {
-        super::user(self.titles, &self.moment)
+    pub(crate) fn user(&self) -> User {
+        trees::user(self.titles, &self.moment)
     }
 
     pub(crate) fn list(&self) -> List<'_> {
@@ -331,7 +334,8 @@ impl Offer<'_> {
     ) -> Choice {
         let best = self.ensemble.list(usize::MAX);
         let at_top = best.iter().take(self.draw.top).any(|(row, _)| *row == chosen);
-        let (rows, offsets) = sample(&best, self.allowed, (chosen, self.draw), rng);
+        let top = if at_top { self.draw.top } else { self.draw.others_top };
+        let (rows, offsets) = sample(&best, self.allowed, (chosen, top, self.draw), rng);
         let viewer = taste.viewer(self.layout, self.view, now);
         let features = features(self.layout, self.ensemble, self.view, &viewer, &rows);
         let titles = viewer.titles();
@@ -340,12 +344,12 @@ impl Offer<'_> {
     }
 }
 
-/// The chosen title first, then the `best` of the sources' candidates by the configured weights, some other candidates and some
+/// The chosen title first, then the `top` of the sources' candidates by the configured weights, some other candidates and some
 /// other titles, drawn without replacement, with the logarithm of how many titles each stands for.
 fn sample(
     best: &[(u32, f32)],
     allowed: &RowSet,
-    (chosen, wanted): (u32, Draw),
+    (chosen, top, wanted): (u32, usize, Draw),
     rng: &mut ChaCha8Rng,
 ) -> (Vec<u32>, Vec<f32>) {
     let mut left: Vec<u32> = best.iter().map(|(row, _)| *row).filter(|r| *r != chosen).collect();
@@ -353,7 +357,7 @@ fn sample(
     for row in left.iter().chain([&chosen]) {
         brought.insert(*row);
     }
-    let mut hard = left.split_off(left.len().min(wanted.top));
+    let mut hard = left.split_off(left.len().min(top));
     let (mut rows, mut offsets) = (vec![chosen], vec![0.0]);
     rows.append(&mut left);
     offsets.resize(rows.len(), 0.0);

@@ -161,7 +161,7 @@ impl Engine {
                 // Its layer knows these choices: it is judged with one that does not.
                 let mut layer = Ranker::untaught(&layout);
                 let based = fit::based(&serving.ranker, &choices);
-                fit::learn_on(&mut layer, &based, fitted.held_out_from, true)
+                Judged::mean(&fit::learn_on(&mut layer, &based, fitted.held_out_from, true))
             });
             Some((fitted, judged))
         };
