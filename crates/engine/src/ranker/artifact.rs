@@ -25,6 +25,12 @@ use crate::artifact::checksum;
 /// The layout this version writes and reads.
 const FORMAT: u32 = 2;
 
+/// The part of the header all layouts have.
+#[derive(Deserialize)]
+struct Format {
+    format: u32,
+}
+
 #[derive(Serialize, Deserialize)]
 struct Header {
     format: u32,
@@ -156,14 +162,14 @@ fn read_header(bytes: &[u8]) -> Result<Header, String> {
     let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|e| e.to_string())?;
     let text = metadata.metadata().as_ref().and_then(|map| map.get("sona"));
     let text = text.ok_or("it has no metadata of Sona's")?;
-    let header: Header = serde_json::from_str(text).map_err(|e| e.to_string())?;
-    if header.format != FORMAT {
+    // First of all: what else is in it depends on it.
+    let Format { format } = serde_json::from_str(text).map_err(|e| e.to_string())?;
+    if format != FORMAT {
         return Err(format!(
-            "it is of format {}, this version reads {FORMAT}; train the ranker again",
-            header.format
+            "it is of format {format}, this version reads {FORMAT}; train the ranker again"
         ));
     }
-    Ok(header)
+    serde_json::from_str(text).map_err(|e| e.to_string())
 }
 
 fn numbers(tensors: &SafeTensors<'_>, name: &str) -> Result<Vec<f64>, String> {
@@ -181,4 +187,19 @@ fn values<T, const N: usize>(
         return Err(format!("{name} is {:?}, not {dtype:?}", tensor.dtype()));
     }
     Ok(tensor.data().as_chunks::<N>().0.iter().map(|chunk| value(*chunk)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_of_an_earlier_layout_says_what_to_do() {
+        let header = r#"{"format":1,"trees":{"share":0.5,"width":61}}"#;
+        let metadata = HashMap::from([("sona".to_owned(), header.to_owned())]);
+        let none: [(&str, TensorView<'_>); 0] = [];
+        let bytes = safetensors::serialize(none, Some(metadata)).expect("a file");
+        let said = decode(&bytes, &checksum(&bytes)).expect_err("it cannot be read");
+        assert_eq!(said, "it is of format 1, this version reads 2; train the ranker again");
+    }
 }
