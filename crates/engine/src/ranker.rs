@@ -2,9 +2,9 @@
 //! log taught.
 //!
 //! `features` says what is known of a candidate and of the moment. `Ranker` holds what a training found: the weights of a
-//! linear score whose softmax puts first what users chose next ([`sona_numeric::listwise`]), trees beside it where they see
-//! more ([`sona_numeric::rank`]), and what the shared layer above both ([`sona_numeric::online`]) had learned when the
-//! training ended. `learner` goes on from there, event by event.
+//! linear score whose softmax puts first what users chose next ([`sona_numeric::listwise`]), `trees` that order the best
+//! among themselves where they see more ([`sona_numeric::rank`]), and what the shared layer above both
+//! ([`sona_numeric::online`]) had learned when the training ended. `learner` goes on from there, event by event.
 
 mod artifact;
 pub(crate) mod features;
