@@ -49,10 +49,10 @@ fn scores(list: &Recommendations) -> Vec<(String, f32)> {
     list.recommendations.iter().map(|item| (item.content_id.to_string(), item.score)).collect()
 }
 
-/// Rows lie in another order elsewhere, and so do the additions.
+/// Whether two processes score the same, but for what trees make of a title that lies at a split.
 fn are_alike(one: &Recommendations, other: &Recommendations) -> bool {
     let pairs = scores(one).into_iter().zip(scores(other));
-    pairs.into_iter().all(|((_, score), (_, other))| (score - other).abs() < 1e-4)
+    pairs.into_iter().all(|((_, score), (_, other))| (score - other).abs() < 1e-2)
 }
 
 fn agree(one: &Recommendations, other: &Recommendations) {
@@ -170,15 +170,21 @@ async fn everybody_learns_the_same(backend: Backend) {
     let (before, after) = taught(&world).await;
     assert_ne!(scores(&before), scores(&after), "nothing was learned");
     // The first look finds the models; they are loaded beside it, and lessons after them.
+    let both =
+        async || (crate::world::list(&other, "watcher", 10).await, world.list("watcher", 10).await);
     for _ in 0..500 {
+        world.engine.follow().await.expect("followed");
         other.follow().await.expect("followed");
-        let list = crate::world::list(&other, "watcher", 10).await;
-        if are_alike(&list, &after) {
+        let (there, here) = both().await;
+        if are_alike(&there, &here) {
             break;
         }
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
-    agree(&crate::world::list(&other, "watcher", 10).await, &after);
+    let (there, here) = both().await;
+    assert!(!there.recommendations[0].adjustments.is_empty(), "the ranker is there");
+    assert!(are_alike(&there, &here), "{:?} {:?}", scores(&there), scores(&here));
+    assert!(!are_alike(&before, &here), "what was learned is more than that");
     other.close().await;
 }
 
