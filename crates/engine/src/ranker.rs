@@ -74,7 +74,8 @@ impl Ranker {
         let mut logits = weighted.clone();
         if let Some(trees) = &self.trees {
             let titles = Titles { features, scores: &weighted, stands_for, user };
-            Best::of(&titles, weighted.len()).reorder(trees, &titles, &weighted, &mut logits);
+            let best = Best::of(&titles, weighted.len());
+            best.reorder((&self.weights, trees), stands_for, &mut logits);
         }
         logits
     }

@@ -290,7 +290,7 @@ fn reordered(
     let user = trees::user(known.viewer.titles(), &known.moment);
     let titles = Titles { features, scores: &scores, stands_for: &stands_for, user };
     let best = Best::of(&titles, competing);
-    let lowered = best.reorder(trees, &titles, &ranker.weighted(features), logits);
+    let lowered = best.reorder((&ranker.weights, trees), &stands_for, logits);
     Some((best, lowered))
 }
 

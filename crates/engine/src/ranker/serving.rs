@@ -68,11 +68,15 @@ impl Serving {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes in lessons that follow those taken in. One that cannot be read is passed over, by everybody alike.
+    /// Takes in those of these lessons that follow what is taken in: somebody else may have read the same ones and have been
+    /// here first. One that cannot be read is passed over, by everybody alike.
     pub(super) fn take_in(&self, lessons: &[(i64, Vec<u8>)]) {
         let mut layer = self.layer.write().unwrap_or_else(PoisonError::into_inner);
         let (features, moments) = layer.state.shape();
         for (sequence, bytes) in lessons {
+            if *sequence != layer.through + 1 {
+                continue;
+            }
             let lesson = stored::lesson_of_bytes(bytes, features, moments);
             if lesson.is_some_and(|lesson| layer.state.learn(&lesson).is_ok())
                 && layer.state.lessons().is_multiple_of(SOLVED_EVERY)
@@ -83,10 +87,12 @@ impl Serving {
         }
     }
 
-    /// Goes on from a state that holds the lessons up to `through`.
+    /// Goes on from a state that holds the lessons up to `through`, unless more are taken in by now.
     pub(super) fn replace(&self, state: online::State, through: i64) {
         let mut layer = self.layer.write().unwrap_or_else(PoisonError::into_inner);
-        *layer = Layer { state, through, written: through };
+        if through > layer.through {
+            *layer = Layer { state, through, written: through };
+        }
     }
 
     /// What is to be written of the layer, if it is time.
@@ -103,5 +109,45 @@ impl Serving {
 
     fn read(&self) -> RwLockReadGuard<'_, Layer> {
         self.layer.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sona_numeric::online::{Lesson, State};
+
+    use super::*;
+    use crate::ranker::features::Layout;
+    use crate::ranker::moment;
+
+    /// Two tasks of a process that follow the lessons at once read the same ones.
+    #[test]
+    fn lessons_count_once() {
+        let layout = Layout::new(Vec::new());
+        let d = layout.width();
+        let lesson = |pull: f32| Lesson {
+            context: moment::UNKNOWN.to_vec(),
+            curvature: vec![0.1; d * (d + 1) / 2],
+            pull: vec![pull; d],
+            weight: 1.0,
+        };
+        let lessons: Vec<_> = (1..=i64::try_from(SOLVED_EVERY).expect("few"))
+            .map(|sequence| (sequence, stored::lesson_to_bytes(&lesson(sequence as f32))))
+            .collect();
+        let weights = vec![0.0; d];
+        let serving = || Serving::new(1, Ranker::new(layout.clone(), weights.clone()));
+        let (once, twice) = (serving(), serving());
+        once.take_in(&lessons);
+        twice.take_in(&lessons[..7]);
+        twice.take_in(&lessons[..7]);
+        twice.take_in(&lessons[4..]);
+        let state = |serving: &Serving| serving.read().state.clone();
+        assert_eq!(state(&once).lessons(), SOLVED_EVERY);
+        assert!(state(&once).solution().iter().any(|weight| *weight != 0.0));
+        assert_eq!(state(&once), state(&twice));
+
+        // What is stored and holds fewer is no news.
+        twice.replace(State::new(d, moment::MOMENT, state(&once).options()), 3);
+        assert_eq!(state(&once), state(&twice));
     }
 }

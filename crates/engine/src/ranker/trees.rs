@@ -6,7 +6,7 @@
 //! as likely as before.
 
 use sona_numeric::matrix::Matrix;
-use sona_numeric::rank;
+use sona_numeric::{listwise, rank};
 
 use super::features::{ORDERED, by_order};
 use super::moment::MOMENT;
@@ -93,23 +93,23 @@ impl Best {
         Self { places, competing: inside, rows }
     }
 
-    /// What trees make of the best: changes their `logits`, which hold of all titles what everything but trees says; `weighted`
-    /// of that is what the trees were grown beside. Answered is what each of the best is lowered by, so that together they stay
-    /// as likely as they were.
+    /// What trees make of the best: changes their `logits`, which hold of all titles what everything but trees says; the trees
+    /// were grown beside what the `weights` say of the features. Answered is what each of the best is lowered by, so that
+    /// together they stay as likely as they were.
     pub(crate) fn reorder(
         &self,
-        trees: &Trees,
-        titles: &Titles<'_>,
-        weighted: &[f64],
+        (weights, trees): (&[f64], &Trees),
+        stands_for: &[f32],
         logits: &mut [f64],
     ) -> f64 {
         let mut scores = Vec::new();
         trees.model.score_rows(&self.rows, &mut scores);
-        let changes = self.places.iter().zip(scores).map(|(place, score)| {
-            (trees.weights_share - 1.0) * weighted[*place] + trees.share * score
+        let changes = scores.iter().enumerate().map(|(at, score)| {
+            let weighted = listwise::dot(&self.rows.row(at)[..weights.len()], weights);
+            (trees.weights_share - 1.0) * weighted + trees.share * score
         });
         let changes: Vec<f64> = changes.collect();
-        let had = |place: &usize| logits[*place] + f64::from(titles.stands_for[*place]);
+        let had = |place: &usize| logits[*place] + f64::from(stands_for[*place]);
         let competing = &self.places[..self.competing];
         let before = log_sum(competing.iter().map(had));
         let after = log_sum(competing.iter().zip(&changes).map(|(place, more)| had(place) + more));
@@ -197,7 +197,7 @@ mod tests {
             let titles = Titles { features: &features, scores: &scores, stands_for: &stands_for, user };
             let best = Best::of(&titles, competing);
             let mut logits = scores.clone();
-            best.reorder(&trees(), &titles, &scores, &mut logits);
+            best.reorder((&[0.5; FEATURES], &trees()), &stands_for, &mut logits);
 
             let inside: Vec<usize> = best.places[..best.competing].to_vec();
             let (before, after) =
@@ -225,7 +225,8 @@ mod tests {
                 let (features, scores) = (&features[..rows * FEATURES], &scores[..rows]);
                 let titles = Titles { features, scores, stands_for: &stands_for[..rows], user };
                 let mut logits = scores.to_vec();
-                Best::of(&titles, competing).reorder(&trees(), &titles, scores, &mut logits);
+                let best = Best::of(&titles, competing);
+                best.reorder((&[0.5; FEATURES], &trees()), titles.stands_for, &mut logits);
                 logits
             };
             let competing = scores.len() - 1;
