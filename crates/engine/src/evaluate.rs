@@ -23,6 +23,7 @@ use sona_domain::{Clock, RequestContext};
 pub use data::{Builder, Data, Part, Row};
 pub use measure::{LIST, METRICS, Summary};
 pub use model::Model;
+pub(crate) use ranked::LearnedFrom;
 pub use slices::{COLD_HISTORY, COLD_VIEWERS, Slice, Slices};
 pub use split::{Protocol, Rows, SplitOptions};
 pub use time_split::{
@@ -107,8 +108,24 @@ pub struct Report {
     pub seed: u64,
     /// What was known and what was looked for.
     pub split: SplitReport,
+    /// What orders the fused lists; none if no model has such lists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ranker: Option<RankerReport>,
     /// The models in the order asked.
     pub models: Vec<ModelReport>,
+}
+
+/// The ranker of an evaluation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct RankerReport {
+    /// Choices there were to learn from.
+    pub choices: usize,
+    /// With fewer there is no ranker, and fused lists go by the configured weights.
+    pub least_choices: usize,
+    /// Whether there is one.
+    pub is_fitted: bool,
+    /// Whether trees order its best titles.
+    pub with_trees: bool,
 }
 
 /// The split in numbers.
@@ -192,7 +209,9 @@ pub fn evaluate(
     sources.sort_unstable();
     sources.dedup();
     let begun = clock.now();
-    let ranker = if is_ranked { ranked::fit_ranker(data, &split, options, clock)? } else { None };
+    let learned_from = is_ranked.then(|| LearnedFrom::new(data, &split, options, clock));
+    let learned_from = learned_from.transpose()?;
+    let ranker = learned_from.as_ref().and_then(|from| from.fit(&options.engine.ranker));
     let ranker_seconds = clock.now().seconds_since(begun);
     let fitted = Fitted::new(data, &split, &sources, &options.engine, clock)?;
     let ranked = rank(&split.cases, (&fitted, ranker.as_ref()), options, progress);
@@ -215,6 +234,12 @@ pub fn evaluate(
         data: data.name.clone(),
         users: split.cases.len(),
         seed: options.split.seed,
+        ranker: learned_from.map(|from| RankerReport {
+            choices: from.choices(),
+            least_choices: options.engine.ranker.least_choices,
+            is_fitted: ranker.is_some(),
+            with_trees: ranker.as_ref().is_some_and(|ranker| ranker.trees.is_some()),
+        }),
         models: models.collect(),
         split: describe(data, &split, options),
     };

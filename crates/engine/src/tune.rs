@@ -15,7 +15,7 @@ use sona_domain::{Clock, Source};
 pub use space::Subject;
 
 use crate::evaluate::{
-    self, Data, Error, Fitted, METRICS, Model, Result, Rows, Split, SplitOptions,
+    self, Data, Error, Fitted, LearnedFrom, METRICS, Model, Result, Rows, Split, SplitOptions,
 };
 use crate::options::Options;
 use search::Found;
@@ -122,6 +122,8 @@ struct Bench<'b> {
     model: Model,
     /// Fitted once if nothing that is fitted depends on what is tuned.
     fitted: Option<Fitted>,
+    /// What every trial's ranker is fitted on; `None` if no ranker is tuned.
+    learned_from: Option<LearnedFrom>,
 }
 
 impl<'b> Bench<'b> {
@@ -135,16 +137,40 @@ impl<'b> Bench<'b> {
             Subject::Embedding => Model::Alone(Source::Embedding),
             Subject::Content => Model::Alone(Source::Content),
             Subject::Trending => Model::Alone(Source::Trending),
-            Subject::Fused => Model::Fused,
+            Subject::Weighted => Model::Weighted,
+            Subject::Ranker => Model::Fused,
         };
         if let Some(lack) = model.lack(data) {
             return Err(Error::Unsuitable(lack));
         }
-        let sources = model.possible_sources();
+        let ranked = search.subject == Subject::Ranker;
+        let sources = if ranked { search.engine.fusion.asked() } else { model.possible_sources() };
         let fit = || Fitted::new(data, &split, &sources, &search.engine, clock);
-        let once = matches!(search.subject, Subject::Fused | Subject::Content);
+        let once = matches!(search.subject, Subject::Weighted | Subject::Content | Subject::Ranker);
         let fitted = once.then(fit).transpose()?;
-        Ok(Self { data, search, clock, split, model, fitted })
+        let bench = Self { data, search, clock, split, model, fitted, learned_from: None };
+        if !ranked {
+            return Ok(bench);
+        }
+        let options = bench.options(search.engine.clone());
+        let learned_from = LearnedFrom::new(data, &bench.split, &options, clock)?;
+        let (found, least) = (learned_from.choices(), search.engine.ranker.least_choices);
+        if found < least {
+            let few =
+                format!("the data holds {found} choices to learn from; a ranker needs {least}");
+            return Err(Error::Unsuitable(few));
+        }
+        Ok(Self { learned_from: Some(learned_from), ..bench })
+    }
+
+    fn options(&self, engine: Options) -> evaluate::Options {
+        evaluate::Options {
+            split: SplitOptions { rows: Rows::Validation, ..self.search.split },
+            models: vec![self.model],
+            resamples: 0,
+            keep_lists: false,
+            engine,
+        }
     }
 
     fn run(&self, number: usize, point: &[f64]) -> Result<Trial> {
@@ -181,16 +207,13 @@ impl<'b> Bench<'b> {
             fresh = Fitted::new(self.data, &self.split, &sources, &engine, self.clock)?;
             &fresh
         };
-        let options = evaluate::Options {
-            split: self.search.split,
-            models: vec![self.model],
-            resamples: 0,
-            keep_lists: false,
-            engine,
-        };
+        let options = self.options(engine);
+        let ranker = self.learned_from.as_ref();
+        let ranker = ranker.and_then(|choices| choices.fit(&options.engine.ranker));
         let main = self.search.split.protocol.main_metric();
         let at = METRICS.iter().position(|name| *name == main).unwrap_or(0);
-        let ranked = evaluate::rank(&self.split.cases, (fitted, None), &options, &|_| {});
+        let ranked =
+            evaluate::rank(&self.split.cases, (fitted, ranker.as_ref()), &options, &|_| {});
         Ok(ranked.iter().map(|user| user.values[0][at]).collect())
     }
 }

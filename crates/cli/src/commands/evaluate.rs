@@ -10,8 +10,8 @@ use anyhow::Context;
 use fs_err::File;
 use indicatif::{ProgressBar, ProgressStyle};
 use sona_engine::evaluate::{
-    COLD_HISTORY, COLD_VIEWERS, Data, Evaluation, Model, Options, Progress, Protocol, Report, Rows,
-    Slice, Slices, SplitOptions, Summary, UserList, evaluate,
+    COLD_HISTORY, COLD_VIEWERS, Data, Evaluation, Model, Options, Progress, Protocol, RankerReport,
+    Report, Rows, Slice, Slices, SplitOptions, Summary, UserList, evaluate,
 };
 
 use crate::config::Config;
@@ -154,11 +154,15 @@ fn print(data: &Data, report: &Report) -> anyhow::Result<()> {
         split.rule
     ))?;
     say(format!(
-        "{} users asked for {} items; fitted on {} pairs\n",
+        "{} users asked for {} items; fitted on {} pairs",
         grouped(report.users),
         grouped(split.targets),
         grouped(split.fitted_pairs),
     ))?;
+    if let Some(ranker) = &report.ranker {
+        say(ordered_by(ranker))?;
+    }
+    say("")?;
     let shown = shown(report.protocol);
     say(format!("{:<16}{:>7}{}", "model", "fit s", heads(shown)))?;
     for model in &report.models {
@@ -169,6 +173,21 @@ fn print(data: &Data, report: &Report) -> anyhow::Result<()> {
     print_slice(&cold, report, |slices| &slices.cold_users)?;
     let cold = format!("cold items, met by fewer than {COLD_VIEWERS} users in what is fitted on");
     print_slice(&cold, report, |slices| &slices.cold_items)
+}
+
+/// What orders the fused lists, in words.
+fn ordered_by(ranker: &RankerReport) -> String {
+    let choices = grouped(ranker.choices);
+    match (ranker.is_fitted, ranker.with_trees) {
+        (false, _) => format!(
+            "no ranker: {choices} choices to learn from, and it needs {}; fused lists go by the configured weights",
+            grouped(ranker.least_choices)
+        ),
+        (true, true) => format!("the ranker learned from {choices} choices, its trees too"),
+        (true, false) => {
+            format!("the ranker learned from {choices} choices; trees would not have helped it")
+        }
+    }
 }
 
 /// Every model's numbers on one slice; nothing if there is nobody in it.

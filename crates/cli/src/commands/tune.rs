@@ -24,11 +24,12 @@ width of the factorisation is a cost, not a taste: it stays as configured.
 
 Examples:
   sona tune sequence --data beauty/
-  sona tune fused --data ratings.csv --minutes 5 --out weights.toml
+  sona tune weighted --data ratings.csv --minutes 5 --out weights.toml
   sona evaluate --data beauty/ --config sona-tune-sequence.toml"
 )]
 pub(crate) struct Args {
-    /// What to tune: collaborative, sequence, attributes, embedding, content, trending or fused (the weights of the sources).
+    /// What to tune: collaborative, sequence, attributes, embedding, content, trending, weighted (the weights of the sources)
+    /// or ranker (how its trees are grown).
     subject: Subject,
 
     #[command(flatten)]
@@ -148,6 +149,7 @@ fn heading(config: &Config, data: &Data, search: &Search) -> Value {
         "content": config.content,
         "encoder": config.encoder,
         "fusion": config.fusion,
+        "ranker": config.ranker,
     })
 }
 

@@ -25,6 +25,22 @@ fn folder_with_ring() -> Folder {
 }
 
 #[test]
+fn a_report_says_what_orders_fused_lists() {
+    let folder = folder_with_ring();
+    let said = |more: &[&str]| {
+        let models = ["evaluate", "--data", "ring.txt", "--models"];
+        folder.sona(&[&models[..], more].concat()).expect(0).stdout
+    };
+    let few = said(&["fused"]);
+    assert!(few.contains("no ranker: 60 choices to learn from, and it needs 200"), "{few}");
+    assert!(!said(&["weighted"]).contains("ranker"));
+    fs_err::write(folder.path().join("few.toml"), "[ranker]\nleast_choices = 30\n")
+        .expect("writable");
+    let ranked = said(&["fused", "--config", "few.toml"]);
+    assert!(ranked.contains("the ranker learned from 60 choices"), "{ranked}");
+}
+
+#[test]
 fn an_independent_program_finds_the_same_numbers() {
     let folder = folder_with_ring();
     let arguments = [
@@ -45,6 +61,9 @@ fn an_independent_program_finds_the_same_numbers() {
     let sources = ["popular", "sequence", "embedding", "collaborative", "recent", "item-item"];
     assert_eq!(names, [&sources[..], &["graph", "weighted", "fused"]].concat());
     assert_eq!(report["models"][1]["metrics"]["hr@5"], 1.0, "{report:#}");
+    // Who reads of fused lists is told what ordered them.
+    assert_eq!(report["ranker"]["is_fitted"], false, "{report:#}");
+    assert_eq!(report["ranker"]["choices"], 60, "{report:#}");
     fs_err::write(folder.path().join("report.json"), report.to_string()).expect("writable");
 
     let checker = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../bench/quality/check_scores.py");
@@ -172,4 +191,31 @@ fn a_search_goes_on_and_its_result_is_a_configuration() {
     let arguments = ["tune", "sequence", "--data", "ring.txt", "--seed", "2"];
     let refused = folder.sona(&arguments).expect(1).stderr;
     assert!(refused.contains("another search (seed was 1, now it is 2)"), "{refused}");
+}
+
+#[test]
+fn how_trees_are_grown_is_tuned_on_the_same_choices() {
+    let folder = folder_with_ring();
+    let tune = |config: &[&str], code: i32| {
+        let arguments = ["tune", "ranker", "--data", "ring.txt", "--trials", "3"];
+        folder.sona(&[&arguments[..], config].concat()).expect(code)
+    };
+    let refused = tune(&[], 1).stderr;
+    let few = "the data holds 60 choices to learn from; a ranker needs 200";
+    assert!(refused.contains(few), "{refused}");
+    let lines = "[ranker]\nleast_choices = 30\nmin_leaf_rows = 5\n";
+    fs_err::write(folder.path().join("few.toml"), lines).expect("writable");
+    let config = ["--config", "few.toml", "--out", "grown.toml"];
+    let said = tune(&config, 0).stdout;
+    assert!(said.contains("after 3 trials"), "{said}");
+    let found = fs_err::read_to_string(folder.path().join("grown.toml")).expect("written");
+    assert!(found.contains("[ranker]\ntrees = "), "{found}");
+    let trials = fs_err::read_to_string(folder.path().join("grown.jsonl")).expect("written");
+    let leaves: std::collections::BTreeSet<_> = trials
+        .lines()
+        .skip(1)
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).expect("a trial"))
+        .map(|trial| trial["values"]["ranker.leaves"].to_string())
+        .collect();
+    assert!(leaves.len() > 1, "{trials}");
 }

@@ -13,6 +13,7 @@ use super::{Fitted, Model, Options, Result};
 use crate::candidates::Candidates;
 use crate::fuse::Ensemble;
 use crate::live::users::Taste;
+use crate::options::Ranker as RankerOptions;
 use crate::ranker::Ranker;
 use crate::ranker::features::Layout;
 use crate::ranker::fit::{self, Wanted};
@@ -20,23 +21,41 @@ use crate::ranker::moment::UNKNOWN;
 use crate::ranker::rank::{Known, Ranking};
 use crate::ranker::replay::{Choice, FOR_TRAINING, Offer};
 
-/// A ranker for what was fitted on `split`; `None` if there are too few choices.
-pub(super) fn fit_ranker(
-    data: &Data,
-    split: &Split,
-    options: &Options,
-    clock: &dyn Clock,
-) -> Result<Option<Ranker>> {
-    let ranker = &options.engine.ranker;
-    let inner = split.within(data, &options.split, ranker.choices);
-    let sources = options.engine.fusion.asked();
-    let fitted = Fitted::new(data, &inner, &sources, &options.engine, clock)?;
-    let layout = Layout::of(&data.view);
-    let mut choices = choices(&inner.cases, &fitted, &layout, options);
-    // The later ones judge: they should be anybody's.
-    shuffle(&mut choices, options.split.seed);
-    let wanted = Wanted { least: ranker.least_choices, layer: false, trees: ranker.into() };
-    Ok(fit::fit(&layout, &choices, &wanted).map(|fitted| fitted.ranker))
+/// The choices a ranker is fitted on.
+pub(crate) struct LearnedFrom {
+    layout: Layout,
+    choices: Vec<Choice>,
+}
+
+impl LearnedFrom {
+    /// What is asked of `split`, asked one step earlier.
+    pub(crate) fn new(
+        data: &Data,
+        split: &Split,
+        options: &Options,
+        clock: &dyn Clock,
+    ) -> Result<Self> {
+        let inner = split.within(data, &options.split, options.engine.ranker.choices);
+        let sources = options.engine.fusion.asked();
+        let fitted = Fitted::new(data, &inner, &sources, &options.engine, clock)?;
+        let layout = Layout::of(&data.view);
+        let mut choices = choices(&inner.cases, &fitted, &layout, options);
+        // The later ones judge: they should be anybody's.
+        shuffle(&mut choices, options.split.seed);
+        Ok(Self { layout, choices })
+    }
+
+    /// How many there are.
+    pub(crate) fn choices(&self) -> usize {
+        self.choices.len()
+    }
+
+    /// The ranker they teach; `None` if they are too few.
+    pub(crate) fn fit(&self, options: &RankerOptions) -> Option<Ranker> {
+        let least = options.least_choices;
+        let wanted = Wanted { least, layer: false, trees: options.into() };
+        fit::fit(&self.layout, &self.choices, &wanted).map(|fitted| fitted.ranker)
+    }
 }
 
 fn choices(cases: &[Case], fitted: &Fitted, layout: &Layout, options: &Options) -> Vec<Choice> {

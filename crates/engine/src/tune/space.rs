@@ -21,19 +21,22 @@ pub enum Subject {
     /// The trending source.
     Trending,
     /// The weights of the fusion.
-    Fused,
+    Weighted,
+    /// The ranker: how its trees are grown.
+    Ranker,
 }
 
 impl Subject {
     /// Everything that can be tuned.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Collaborative,
         Self::Sequence,
         Self::Attributes,
         Self::Embedding,
         Self::Content,
         Self::Trending,
-        Self::Fused,
+        Self::Weighted,
+        Self::Ranker,
     ];
 
     /// Its name.
@@ -45,7 +48,8 @@ impl Subject {
             Self::Embedding => "embedding",
             Self::Content => "content",
             Self::Trending => "trending",
-            Self::Fused => "fused",
+            Self::Weighted => "weighted",
+            Self::Ranker => "ranker",
         }
     }
 
@@ -58,7 +62,8 @@ impl Subject {
             Self::Embedding => EMBEDDING,
             Self::Content => CONTENT,
             Self::Trending => TRENDING,
-            Self::Fused => FUSED,
+            Self::Weighted => WEIGHTED,
+            Self::Ranker => RANKER,
         }
     }
 }
@@ -254,7 +259,7 @@ const TRENDING: &[Parameter] = &[
     parameter!("trending.half_life_days", Range::Log(0.5, 90.0), trending.half_life_days as f64),
 ];
 
-const FUSED: &[Parameter] = &[
+const WEIGHTED: &[Parameter] = &[
     parameter!("fusion.newcomer_titles", Range::Linear(0.0, 20.0), fusion.newcomer_titles as f32),
     parameter!("fusion.collaborative", Range::Linear(0.0, 1.0), fusion.collaborative as f32),
     parameter!("fusion.item_item", Range::Linear(0.0, 1.0), fusion.item_item as f32),
@@ -265,6 +270,13 @@ const FUSED: &[Parameter] = &[
     parameter!("fusion.graph", Range::Linear(0.0, 1.0), fusion.graph as f32),
     parameter!("fusion.trending", Range::Linear(0.0, 1.0), fusion.trending as f32),
     parameter!("fusion.popular", Range::Linear(0.0, 1.0), fusion.popular as f32),
+];
+
+const RANKER: &[Parameter] = &[
+    parameter!("ranker.trees", Range::Count(20.0, 1000.0), ranker.trees as usize),
+    parameter!("ranker.leaves", Range::Count(2.0, 32.0), ranker.leaves as usize),
+    parameter!("ranker.learning_rate", Range::Log(0.005, 0.3), ranker.learning_rate as f64),
+    parameter!("ranker.min_leaf_rows", Range::Count(5.0, 1000.0), ranker.min_leaf_rows as usize),
 ];
 
 #[cfg(test)]
