@@ -5,6 +5,7 @@ mod broken;
 mod layouts;
 mod peft;
 mod tables;
+mod upgrades;
 mod vectors;
 
 use std::io::Write;
