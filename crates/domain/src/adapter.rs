@@ -188,6 +188,25 @@ pub struct AdapterDetails {
     pub gain: Option<f64>,
 }
 
+/// A version in a list, with what its file says of how good it was.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct ListedAdapter {
+    /// What is known of it.
+    #[serde(flatten)]
+    pub about: AdapterVersion,
+    /// Numbers a candidate is brought down to; absent if the file cannot be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rank: Option<usize>,
+    /// How much better it had foreseen the user's choices than the ranker without it when it was saved, in nats. Below -1 it is
+    /// held back. Absent where it is not judged, or the file cannot be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gain: Option<f64>,
+    /// Why the file cannot be read: such a version is not served. Absent if it can.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub damage: Option<String>,
+}
+
 /// What was done to a user's adapters.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]

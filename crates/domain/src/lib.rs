@@ -48,7 +48,7 @@ pub mod violation;
 pub use adapter::{
     Adapter, AdapterDetails, AdapterHandled, AdapterName, AdapterOrigin, AdapterReport,
     AdapterState, AdapterStatistics, AdapterTraining, AdapterUse, AdapterVersion, GainBucket,
-    NewAdapter, ResidentAdapters,
+    ListedAdapter, NewAdapter, ResidentAdapters,
 };
 pub use api_key::{ApiKey, ApiKeyState};
 pub use content::{Content, ContentType, Credit, RoleType};

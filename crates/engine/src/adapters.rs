@@ -27,7 +27,7 @@ pub(crate) use changes::Changes;
 pub use error::AdapterError;
 pub use handle::{AdapterCommand, handle_stored};
 pub(crate) use learn::Taught;
-pub use look::stored_adapter;
+pub use look::{stored_adapter, stored_adapters};
 pub use portable::{export_adapter, import_adapter};
 pub(crate) use resident::{Personal, Resident};
 pub use retrain::Forced;

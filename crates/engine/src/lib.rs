@@ -69,7 +69,7 @@ use tokio::sync::mpsc;
 
 pub use adapters::{
     AdapterCommand, AdapterCounts, AdapterError, BASE_LAYER_NAME, Forced, export_adapter,
-    handle_stored, import_adapter, stored_adapter,
+    handle_stored, import_adapter, stored_adapter, stored_adapters,
 };
 pub use content::WriteContent;
 pub use encoder::{ENCODER_NAME, Encoded, EncoderInfo, EncoderKind};

@@ -141,15 +141,15 @@ pub trait Adapters: Send + Sync {
     /// Deletes all but the newest `keep` versions of a name, and answers how many. Pinned and served ones stay, however old.
     async fn retain_adapters(&self, user: &UserId, name: &AdapterName, keep: usize) -> Result<u64>;
 
-    /// Up to `limit` versions of a user, of one name if given, that come after `after`: the newest first (by time, then by name,
-    /// then by number, all descending).
+    /// Up to `limit` versions of a user, of one name if given, that come after `after`, with their weights: the newest first (by
+    /// time, then by name, then by number, all descending).
     async fn adapters(
         &self,
         user: &UserId,
         name: Option<&AdapterName>,
         after: Option<&AdapterPosition>,
         limit: usize,
-    ) -> Result<Vec<AdapterVersion>>;
+    ) -> Result<Vec<Adapter>>;
 
     /// How many versions a user has, of one name if given.
     async fn count_adapters(&self, user: &UserId, name: Option<&AdapterName>) -> Result<u64>;
@@ -174,9 +174,9 @@ pub(crate) fn checked(new: &NewAdapter) -> Result<(i64, i64)> {
     Ok((size as i64, iterations))
 }
 
-/// A row of `lora_adapters`, with whether the pointer names it.
+/// A row of `lora_adapters` with its weights, and whether the pointer names it.
 #[derive(sqlx::FromRow)]
-pub(crate) struct VersionRow {
+pub(crate) struct AdapterRow {
     user_id: String,
     adapter_name: String,
     version: i64,
@@ -189,11 +189,12 @@ pub(crate) struct VersionRow {
     is_served: bool,
     created_at: i64,
     updated_at: i64,
+    weights: Vec<u8>,
 }
 
-impl VersionRow {
-    pub(crate) fn read(self) -> Result<AdapterVersion> {
-        Ok(AdapterVersion {
+impl AdapterRow {
+    pub(crate) fn read(self) -> Result<Adapter> {
+        let about = AdapterVersion {
             user_id: UserId::new(self.user_id).map_err(Error::corrupt("lora_adapters.user_id"))?,
             adapter_name: AdapterName::new(self.adapter_name)
                 .map_err(Error::corrupt("lora_adapters.adapter_name"))?,
@@ -211,21 +212,8 @@ impl VersionRow {
             is_served: self.is_served,
             created_at: Timestamp::from_micros(self.created_at),
             updated_at: Timestamp::from_micros(self.updated_at),
-        })
-    }
-}
-
-/// A row of `lora_adapters` with its weights.
-#[derive(sqlx::FromRow)]
-pub(crate) struct AdapterRow {
-    #[sqlx(flatten)]
-    version: VersionRow,
-    weights: Vec<u8>,
-}
-
-impl AdapterRow {
-    pub(crate) fn read(self) -> Result<Adapter> {
-        Ok(Adapter { about: self.version.read()?, weights: self.weights })
+        };
+        Ok(Adapter { about, weights: self.weights })
     }
 }
 

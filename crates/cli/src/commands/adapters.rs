@@ -251,7 +251,8 @@ fn answer(handled: &AdapterHandled, told: &str, json: bool) -> anyhow::Result<Ex
 async fn list(stores: &Stores, args: &List) -> anyhow::Result<Exit> {
     let (store, user) = (&stores.store, &args.user.user_id);
     let opted_out_at = store.opted_out_at(user).await?;
-    let adapters = store.adapters(user, args.name.as_ref(), None, args.limit.into()).await?;
+    let (name, limit) = (args.name.as_ref(), args.limit.into());
+    let adapters = sona_engine::stored_adapters(&**store, user, name, None, limit).await?;
     if args.user.json {
         let mut listed = json!({"user_id": user, "adapters": adapters});
         if let Some(at) = opted_out_at {

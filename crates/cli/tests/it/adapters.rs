@@ -1,6 +1,7 @@
 //! `sona adapters` on a database with a user who has three versions, a base layer, and no ranker.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 use sona_domain::model::NewModelVersion;
@@ -8,7 +9,7 @@ use sona_domain::{
     AdapterName, AdapterOrigin, ContentId, Event, EventId, EventType, NewAdapter, Timestamp, UserId,
 };
 use sona_formats::adapters::{BaseLayer, Learned, UserWeights};
-use sona_store::{Parent, Saved};
+use sona_store::{Parent, Saved, Store};
 
 use crate::process::Folder;
 
@@ -53,14 +54,17 @@ fn event(user: &str) -> Event {
     }
 }
 
+async fn open(folder: &Folder) -> Arc<dyn Store> {
+    let database = folder.path().join("sona-data/sona.db");
+    sona_store::open(&format!("sqlite:{}", database.display())).await.expect("opens")
+}
+
 /// A folder where user 42 has three versions, of which the last is served, and user 7 none.
 async fn prepared() -> Folder {
     let folder = Folder::new();
     folder.sona(&["migrate"]).expect(0);
-    let data = folder.path().join("sona-data");
-    let database = format!("sqlite:{}", data.join("sona.db").display());
-    let store = sona_store::open(&database).await.expect("opens");
-    let blobs = format!("file:{}", data.join("blobs").display());
+    let store = open(&folder).await;
+    let blobs = format!("file:{}", folder.path().join("sona-data/blobs").display());
     let blobs = sona_store::blobs::open_blobs(&blobs).await.expect("opens");
     store.append(&[event("42"), event("7")], at(0)).await.expect("appended");
     let base = BaseLayer {
@@ -107,6 +111,9 @@ fn adapters(folder: &Folder, line: &str) -> crate::process::Ran {
 fn listed(folder: &Folder, user: &str) -> Vec<Value> {
     let listed = adapters(folder, &format!("list {user} --json")).expect(0).json();
     let versions = listed["adapters"].as_array().expect("a list").iter();
+    let versions = versions.inspect(|version| {
+        assert_eq!((&version["rank"], &version["gain"]), (&json!(2), &json!(1.5)), "{version}");
+    });
     versions.map(|version| json!([version["version"], version["is_served"]])).collect()
 }
 
@@ -114,10 +121,16 @@ fn listed(folder: &Folder, user: &str) -> Vec<Value> {
 async fn versions_are_shown_served_and_deleted() {
     let folder = prepared().await;
     let table = adapters(&folder, "list 42").expect(0).stdout;
-    assert!(table.starts_with("NAME     VERSION  PARENT  BASE  ORIGIN"), "{table}");
+    assert!(
+        table.starts_with("NAME     VERSION  PARENT  BASE  ORIGIN    RANK  EVENTS     GAIN"),
+        "{table}"
+    );
     let served: Vec<_> = table.lines().filter(|line| line.ends_with("served")).collect();
     assert_eq!(served.len(), 1, "{table}");
-    assert!(served[0].starts_with("default        3       2     1  learned       30"), "{table}");
+    assert!(
+        served[0].starts_with("default        3       2     1  learned      2      30    1.500"),
+        "{table}"
+    );
     let shown = adapters(&folder, "show 42").expect(0).stdout;
     for part in ["version 3: served", "rank 2, 2 contexts", "30 events", "1.500 nats"] {
         assert!(shown.contains(part), "{part}: {shown}");
@@ -142,6 +155,32 @@ async fn versions_are_shown_served_and_deleted() {
     let told = adapters(&folder, "delete 42 --all").expect(0).stdout;
     assert_eq!(told, "User 42: adapter default is deleted. 2 versions were deleted.\n");
     adapters(&folder, "show 42").expect(3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_version_is_listed_as_one() {
+    let folder = prepared().await;
+    let mut cut = weights(40);
+    cut.truncate(100);
+    let new = NewAdapter {
+        user_id: UserId::new("42").expect("an id"),
+        adapter_name: AdapterName::default(),
+        base_version: 1,
+        origin: AdapterOrigin::Imported,
+        training_iterations: 40,
+        weights: cut,
+    };
+    let store = open(&folder).await;
+    store.save_adapter(&new, Parent::Any, at(9)).await.expect("answered");
+    store.close().await;
+    let table = adapters(&folder, "list 42").expect(0).stdout;
+    let lines: Vec<_> = table.lines().collect();
+    assert!(lines[1].contains("-      40        -     100"), "{table}");
+    assert!(lines[1].contains("served, damaged: "), "{table}");
+    assert!(lines[2].contains("2      30    1.500"), "{table}");
+    let listed = adapters(&folder, "list 42 --json").expect(0).json();
+    let first = &listed["adapters"][0];
+    assert!(first["damage"].is_string() && first["rank"].is_null(), "{first}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

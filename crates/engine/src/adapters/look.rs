@@ -2,7 +2,7 @@
 
 use sona_domain::{
     Adapter, AdapterDetails, AdapterName, AdapterReport, AdapterState, AdapterVersion, GainBucket,
-    ResidentAdapters, Timestamp, UserId,
+    ListedAdapter, ResidentAdapters, Timestamp, UserId,
 };
 use sona_formats::adapters::{Learned, UserWeights};
 use sona_store::{AdapterPosition, Store};
@@ -27,12 +27,41 @@ pub async fn stored_adapter(
     version: Option<i64>,
 ) -> Result<AdapterDetails> {
     let (about, weights) = find(store, user, name, version).await?;
-    let gain = match &weights.learned {
-        Learned::Lists { gain, .. } => Some(*gain),
-        Learned::Gradient { .. } => None,
-    };
+    let gain = gain(&weights);
     let UserWeights { rank, outputs, scale, .. } = weights;
     Ok(AdapterDetails { about, rank, contexts: outputs, scale, gain })
+}
+
+/// A user's versions that come after `after`, newest first; of one name if given. One whose file is damaged is among them.
+///
+/// # Errors
+/// If the database does not answer.
+pub async fn stored_adapters(
+    store: &dyn Store,
+    user: &UserId,
+    name: Option<&AdapterName>,
+    after: Option<&AdapterPosition>,
+    limit: usize,
+) -> Result<Vec<ListedAdapter>> {
+    let stored = store.adapters(user, name, after, limit).await?;
+    Ok(stored.into_iter().map(listed).collect())
+}
+
+fn listed(Adapter { about, weights }: Adapter) -> ListedAdapter {
+    match UserWeights::decode(&weights) {
+        Ok(weights) => {
+            ListedAdapter { about, rank: Some(weights.rank), gain: gain(&weights), damage: None }
+        }
+        Err(damage) => ListedAdapter { about, rank: None, gain: None, damage: Some(damage) },
+    }
+}
+
+/// What weights have gained in foreseeing choices, if they were judged.
+fn gain(weights: &UserWeights) -> Option<f64> {
+    match &weights.learned {
+        Learned::Lists { gain, .. } => Some(*gain),
+        Learned::Gradient { .. } => None,
+    }
 }
 
 /// A version of a user's adapter and its file; without a number the one that is served.
@@ -63,8 +92,7 @@ fn damaged(about: &AdapterVersion, detail: String) -> Error {
 }
 
 impl Engine {
-    /// A user's versions that come after `after`, newest first; of one name if given. What was learned in the last two seconds
-    /// may not be among them yet.
+    /// As [`stored_adapters`]. What was learned in the last two seconds may not be among them yet.
     ///
     /// # Errors
     /// If the database does not answer.
@@ -74,8 +102,8 @@ impl Engine {
         name: Option<&AdapterName>,
         after: Option<&AdapterPosition>,
         limit: usize,
-    ) -> Result<Vec<AdapterVersion>> {
-        Ok(self.store.adapters(user, name, after, limit).await?)
+    ) -> Result<Vec<ListedAdapter>> {
+        stored_adapters(&*self.store, user, name, after, limit).await
     }
 
     /// Since when a user wants no adapter; `None` if they do want one.

@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use sona_domain::model::NewModelVersion;
 use sona_domain::{
-    Adapter, AdapterName, AdapterStatistics, AdapterVersion, ApiKey, Content, ContentId, Cursor,
-    Embedding, EmbeddingModel, Entity, EntityType, Event, Exposure, FileTraces, JobId, JobOutcome,
-    JobState, LoggedEvent, MetricPoint, ModelVersion, NewAdapter, Profile, RecommendationId,
-    Timestamp, TrainingJob, UserId,
+    Adapter, AdapterName, AdapterStatistics, ApiKey, Content, ContentId, Cursor, Embedding,
+    EmbeddingModel, Entity, EntityType, Event, Exposure, FileTraces, JobId, JobOutcome, JobState,
+    LoggedEvent, MetricPoint, ModelVersion, NewAdapter, Profile, RecommendationId, Timestamp,
+    TrainingJob, UserId,
 };
 use sona_store::{
     AdapterChange, AdapterChanges, AdapterPosition, Adapters, AppendOutcome, Catalogue,
@@ -164,7 +164,7 @@ counted! {
         retain_adapters(user: &UserId, name: &AdapterName, keep: usize) -> Result<u64>;
         adapters(
             user: &UserId, name: Option<&AdapterName>, after: Option<&AdapterPosition>, limit: usize
-        ) -> Result<Vec<AdapterVersion>>;
+        ) -> Result<Vec<Adapter>>;
         count_adapters(user: &UserId, name: Option<&AdapterName>) -> Result<u64>;
         adapter_statistics() -> Result<AdapterStatistics>;
     }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
-use sona_domain::{AdapterDetails, AdapterName, AdapterReport, AdapterVersion, Timestamp, UserId};
+use sona_domain::{AdapterDetails, AdapterName, AdapterReport, ListedAdapter, Timestamp, UserId};
 use sona_engine::AdapterPosition;
 use utoipa::ToSchema;
 
@@ -30,7 +30,7 @@ pub(crate) struct AdapterList {
     #[serde(skip_serializing_if = "Option::is_none")]
     opted_out_at: Option<Timestamp>,
     /// Versions, newest first.
-    adapters: Vec<AdapterVersion>,
+    adapters: Vec<ListedAdapter>,
     /// `after` of the next page; absent on the last one.
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<String>,
@@ -38,8 +38,9 @@ pub(crate) struct AdapterList {
 
 /// List a user's adapters
 ///
-/// Their versions, newest first. What the user taught in the last seconds may not be a version yet. For a user of whom nothing
-/// is known the list is empty.
+/// Their versions, newest first, each with its rank and with how much better it had foreseen the user's choices when it was
+/// saved. What the user taught in the last seconds may not be a version yet. For a user of whom nothing is known the list is
+/// empty.
 #[utoipa::path(
     get, path = "/api/v1/users/{user_id}/adapters", operation_id = "list_adapters", tag = "adapters",
     params(
@@ -62,7 +63,7 @@ pub(crate) async fn list(
     let found = app.engine.adapters(&user_id, name.as_ref(), after.as_ref(), limit + 1).await?;
     let more = found.len() > limit;
     let adapters: Vec<_> = found.into_iter().take(limit).collect();
-    let next = adapters.last().filter(|_| more).map(|last| cursor(&last.into()));
+    let next = adapters.last().filter(|_| more).map(|last| cursor(&(&last.about).into()));
     let opted_out_at = app.engine.opted_out_at(&user_id).await?;
     Ok(Json(AdapterList { user_id, opted_out_at, adapters, next }))
 }

@@ -164,7 +164,9 @@ async fn versions_are_listed_page_by_page_and_read() {
         let (_, page) = server.get(&of("user-1", "?limit=2&name=default")).await;
         let next = page["next"].as_str().expect("there is more");
         let (_, last) = server.get(&of("user-1", &format!("?limit=2&after={next}"))).await;
-        assert_eq!(last["adapters"][0]["version"], first);
+        let oldest = &last["adapters"][0];
+        let facts = ["version", "rank", "gain", "training_iterations"].map(|key| &oldest[key]);
+        assert_eq!(facts, [&json!(first), &json!(2), &json!(1.5), &json!(12)]);
         assert_eq!(
             (last["adapters"].as_array().map(Vec::len), &last["next"]),
             (Some(1), &Value::Null)

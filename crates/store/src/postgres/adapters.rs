@@ -2,27 +2,25 @@
 
 use async_trait::async_trait;
 use sona_domain::{
-    Adapter, AdapterName, AdapterOrigin, AdapterStatistics, AdapterVersion, NewAdapter, Timestamp,
-    UserId,
+    Adapter, AdapterName, AdapterOrigin, AdapterStatistics, NewAdapter, Timestamp, UserId,
 };
 use sqlx::PgConnection;
 
 use super::{PostgresStore, adapter_changes};
 use crate::adapter_changes::AdapterChangeKind;
 use crate::adapters::{
-    AdapterPosition, AdapterRow, Adapters, Parent, Saved, VersionRow, checked, count, statistics,
+    AdapterPosition, AdapterRow, Adapters, Parent, Saved, checked, count, statistics,
 };
 use crate::error::Result;
 use crate::row::sql_limit;
 
-/// The statement that selects the columns of a [`VersionRow`], `$more`, and goes on with `$rest`.
+/// The statement that selects the columns of an [`AdapterRow`] and goes on with `$rest`.
 macro_rules! select {
-    ($more:literal, $rest:literal) => {
+    ($rest:literal) => {
         concat!(
             "SELECT a.user_id, a.adapter_name, a.version, a.parent_version, a.base_version, a.origin, a.size_bytes,
-                 a.training_iterations, a.is_pinned, p.version IS NOT NULL AS is_served, a.created_at, a.updated_at",
-            $more,
-            " FROM lora_adapters AS a LEFT JOIN lora_adapter_pointers AS p
+                 a.training_iterations, a.is_pinned, p.version IS NOT NULL AS is_served, a.created_at, a.updated_at, a.weights
+             FROM lora_adapters AS a LEFT JOIN lora_adapter_pointers AS p
                  ON p.user_id = a.user_id AND p.adapter_name = a.adapter_name AND p.version = a.version ",
             $rest
         )
@@ -87,7 +85,7 @@ impl Adapters for PostgresStore {
 
     async fn served_adapter(&self, user: &UserId, name: &AdapterName) -> Result<Option<Adapter>> {
         let row: Option<AdapterRow> =
-            sqlx::query_as(select!(", a.weights", "WHERE p.user_id = $1 AND p.adapter_name = $2"))
+            sqlx::query_as(select!("WHERE p.user_id = $1 AND p.adapter_name = $2"))
                 .bind(user.as_str())
                 .bind(name.as_str())
                 .fetch_optional(&self.pool)
@@ -102,7 +100,6 @@ impl Adapters for PostgresStore {
         version: i64,
     ) -> Result<Option<Adapter>> {
         let row: Option<AdapterRow> = sqlx::query_as(select!(
-            ", a.weights",
             "WHERE a.user_id = $1 AND a.adapter_name = $2 AND a.version = $3"
         ))
         .bind(user.as_str())
@@ -274,9 +271,8 @@ impl Adapters for PostgresStore {
         name: Option<&AdapterName>,
         after: Option<&AdapterPosition>,
         limit: usize,
-    ) -> Result<Vec<AdapterVersion>> {
-        let rows: Vec<VersionRow> = sqlx::query_as(select!(
-            "",
+    ) -> Result<Vec<Adapter>> {
+        let rows: Vec<AdapterRow> = sqlx::query_as(select!(
             "WHERE a.user_id = $1 AND ($2::TEXT IS NULL OR a.adapter_name = $2)
                  AND ($3::BIGINT IS NULL OR (a.created_at, a.adapter_name, a.version) < ($3, $4::TEXT, $5::BIGINT))
              ORDER BY a.created_at DESC, a.adapter_name DESC, a.version DESC LIMIT $6"
@@ -289,7 +285,7 @@ impl Adapters for PostgresStore {
         .bind(sql_limit(limit))
         .fetch_all(&self.pool)
         .await?;
-        rows.into_iter().map(VersionRow::read).collect()
+        rows.into_iter().map(AdapterRow::read).collect()
     }
 
     async fn count_adapters(&self, user: &UserId, name: Option<&AdapterName>) -> Result<u64> {

@@ -63,7 +63,7 @@ async fn served(store: &Arc<dyn Store>, who: &str, name: &str) -> Option<i64> {
 /// The numbers of a name's versions, newest first.
 async fn versions(db: &Db, who: &str, name: &str) -> Vec<i64> {
     let listed = db.store.adapters(&user(who), Some(&named(name)), None, 1000).await;
-    listed.expect("read").into_iter().map(|about| about.version).collect()
+    listed.expect("read").into_iter().map(|adapter| adapter.about.version).collect()
 }
 
 async fn everything_is_read_back_as_it_was_written(db: Db) {
@@ -159,7 +159,8 @@ async fn what_is_served_is_said_by_the_pointer(db: Db) {
     assert!(serve(Some(3), 1).await);
     assert_eq!(served(&db.store, "a", "default").await, Some(1));
     let listed = db.store.adapters(&user("a"), None, None, 9).await.expect("read");
-    let marked: Vec<_> = listed.iter().map(|about| (about.version, about.is_served)).collect();
+    let marked: Vec<_> =
+        listed.iter().map(|adapter| (adapter.about.version, adapter.about.is_served)).collect();
     assert_eq!(marked, [(3, false), (2, false), (1, true)]);
     // The next version knows what it was learned from.
     assert_eq!(save(&db, "a", "default").await, 4);
@@ -229,10 +230,11 @@ async fn versions_are_listed_newest_first_page_by_page(db: Db) {
             let page = page.expect("read");
             assert!(page.len() <= limit);
             let Some(last) = page.last() else { return found };
-            after = Some(AdapterPosition::from(last));
-            found.extend(
-                page.into_iter().map(|about| (about.adapter_name.to_string(), about.version)),
-            );
+            after = Some(AdapterPosition::from(&last.about));
+            found.extend(page.into_iter().map(|Adapter { about, weights }| {
+                assert_eq!(weights, b"w");
+                (about.adapter_name.to_string(), about.version)
+            }));
         }
     };
     let pair = |(name, version): (&str, i64)| (name.to_owned(), version);

@@ -1,6 +1,6 @@
 //! Adapters for people.
 
-use sona_domain::{AdapterDetails, AdapterHandled, AdapterReport, AdapterTraining, AdapterVersion};
+use sona_domain::{AdapterDetails, AdapterHandled, AdapterReport, AdapterTraining, ListedAdapter};
 use sona_engine::AdapterCommand;
 
 use crate::output::{grouped, say};
@@ -39,23 +39,22 @@ pub(super) fn rest(handled: &AdapterHandled) -> String {
 }
 
 /// Versions, one a line.
-pub(super) fn table(adapters: &[AdapterVersion]) -> anyhow::Result<()> {
-    let width = adapters.iter().map(|about| about.adapter_name.as_str().len()).max().unwrap_or(0);
+pub(super) fn table(adapters: &[ListedAdapter]) -> anyhow::Result<()> {
+    let width =
+        adapters.iter().map(|listed| listed.about.adapter_name.as_str().len()).max().unwrap_or(0);
     let width = width.max("NAME".len());
     say(format!(
-        "{:<width$}  VERSION  PARENT  BASE  {:<8}  EVENTS   BYTES  {:<27}  STATE",
+        "{:<width$}  VERSION  PARENT  BASE  {:<8}  RANK  EVENTS     GAIN   BYTES  {:<27}  STATE",
         "NAME", "ORIGIN", "SAVED"
     ))?;
-    for about in adapters {
-        let state = match (about.is_served, about.is_pinned) {
-            (true, true) => "served, pinned",
-            (true, false) => "served",
-            (false, true) => "pinned",
-            (false, false) => "",
-        };
+    for listed in adapters {
+        let about = &listed.about;
+        let rank = listed.rank.map_or("-".to_owned(), |rank| rank.to_string());
+        let gain = listed.gain.map_or("-".to_owned(), |gain| format!("{gain:.3}"));
+        let state = state(listed);
         let parent = about.parent_version.map_or("-".to_owned(), |parent| parent.to_string());
         let line = format!(
-            "{:<width$}  {:>7}  {parent:>6}  {:>4}  {:<8}  {:>6}  {:>6}  {:<27}  {state}",
+            "{:<width$}  {:>7}  {parent:>6}  {:>4}  {:<8}  {rank:>4}  {:>6}  {gain:>7}  {:>6}  {:<27}  {state}",
             about.adapter_name.as_str(),
             about.version,
             about.base_version,
@@ -67,6 +66,15 @@ pub(super) fn table(adapters: &[AdapterVersion]) -> anyhow::Result<()> {
         say(line.trim_end())?;
     }
     Ok(())
+}
+
+fn state(listed: &ListedAdapter) -> String {
+    let (served, pinned) = (listed.about.is_served, listed.about.is_pinned);
+    let mut said = Vec::new();
+    said.extend(served.then_some("served".to_owned()));
+    said.extend(pinned.then_some("pinned".to_owned()));
+    said.extend(listed.damage.as_ref().map(|why| format!("damaged: {why}")));
+    said.join(", ")
 }
 
 /// One version.

@@ -18,7 +18,8 @@ fn name() -> AdapterName {
 }
 
 pub(super) async fn versions(engine: &Engine, user: &str) -> Vec<AdapterVersion> {
-    engine.adapters(&user_id(user), None, None, 100).await.expect("read")
+    let listed = engine.adapters(&user_id(user), None, None, 100).await.expect("read");
+    listed.into_iter().map(|listed| listed.about).collect()
 }
 
 /// Waits, within reason, until something is so.
