@@ -1,5 +1,6 @@
 //! Users' adapters.
 
+mod model;
 mod races;
 mod retention;
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use sona_store::{Parent, Saved};
 
-use super::{named, new, save, served, with_users};
+use super::{named, new, save, served, versions, with_users};
 use crate::{Db, at, user};
 
 on_both!(
@@ -13,6 +13,7 @@ on_both!(
     no_update_is_lost_when_losers_try_again,
     removals_and_savers_at_once_leave_nothing,
     deleting_never_leaves_the_pointer_dangling,
+    dropping_old_versions_beside_savers_takes_nothing_that_is_kept,
 );
 
 async fn savers_at_once_get_numbers_without_a_gap(db: Db) {
@@ -134,5 +135,42 @@ async fn deleting_never_leaves_the_pointer_dangling(db: Db) {
         assert_ne!(moved, deleted, "one of the two comes first and decides");
         let expect = if moved { older } else { newer };
         assert_eq!(served(&db.store, "a", "default").await, Some(expect));
+    }
+}
+
+/// While a version is saved and another one is served again, old ones are dropped and one is pinned.
+async fn dropping_old_versions_beside_savers_takes_nothing_that_is_kept(db: Db) {
+    let other = db.another().await;
+    for round in 0..15 {
+        let who = format!("u{round}");
+        with_users(&db, &[&who]).await;
+        for _ in 0..6 {
+            save(&db, &who, "default").await;
+        }
+        let (id, name) = (user(&who), named("default"));
+        let work = new(&who, "default", b"w");
+        let (saved, pinned, moved, dropped, again) = tokio::join!(
+            db.store.save_adapter(&work, Parent::Served(Some(6)), at(2)),
+            other.pin_adapter(&id, &name, 2, true, at(2)),
+            other.serve_adapter(&id, &name, Some(6), 3, at(2)),
+            db.store.retain_adapters(&id, &name, 1),
+            other.retain_adapters(&id, &name, 1),
+        );
+        let moved = moved.expect("answered");
+        let (newest, now) = if moved { (6, 3) } else { (7, 7) };
+        let expect = if moved { Saved::Conflict(Some(3)) } else { Saved::Version(7) };
+        assert_eq!(saved.expect("answered"), expect);
+        let pinned = pinned.expect("answered");
+        let dropped = dropped.expect("answered") + again.expect("answered");
+        let left = versions(&db, &who, "default").await;
+        let told = format!("pinned {pinned}, moved {moved}, left {left:?}");
+        assert_eq!(dropped as i64 + left.len() as i64, newest, "{told}");
+        assert_eq!(served(&db.store, &who, "default").await, Some(now), "{told}");
+        db.store.retain_adapters(&id, &name, 1).await.expect("dropped");
+        let mut kept = vec![newest, now, 2];
+        kept.retain(|version| *version != 2 || pinned);
+        kept.dedup();
+        assert_eq!(versions(&db, &who, "default").await, kept, "{told}");
+        assert_eq!(save(&db, &who, "default").await, newest + 1, "no number twice");
     }
 }
