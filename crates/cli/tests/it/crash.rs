@@ -1,6 +1,7 @@
 //! Processes killed with SIGKILL at bad moments, on every database: what was acknowledged stays, what was half
 //! done is never served, and work goes on.
 
+mod adapters;
 mod events;
 mod training;
 
