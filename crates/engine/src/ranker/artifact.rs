@@ -190,16 +190,4 @@ fn values<T, const N: usize>(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_file_of_an_earlier_layout_says_what_to_do() {
-        let header = r#"{"format":1,"trees":{"share":0.5,"width":61}}"#;
-        let metadata = HashMap::from([("sona".to_owned(), header.to_owned())]);
-        let none: [(&str, TensorView<'_>); 0] = [];
-        let bytes = safetensors::serialize(none, Some(metadata)).expect("a file");
-        let said = decode(&bytes, &checksum(&bytes)).expect_err("it cannot be read");
-        assert_eq!(said, "it is of format 1, this version reads 2; train the ranker again");
-    }
-}
+mod tests;
