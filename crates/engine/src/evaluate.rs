@@ -27,7 +27,8 @@ pub(crate) use ranked::LearnedFrom;
 pub use slices::{COLD_HISTORY, COLD_VIEWERS, Slice, Slices};
 pub use split::{Protocol, Rows, SplitOptions};
 pub use time_split::{
-    Difference, Lists, Replayed, TimeModel, TimeOptions, TimeReport, TimeSplit, World, time_split,
+    Decile, Difference, Lists, Replayed, TimeModel, TimeOptions, TimeReport, TimeSplit, World,
+    time_split,
 };
 
 use crate::options;

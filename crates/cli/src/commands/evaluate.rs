@@ -38,7 +38,9 @@ Protocols:
   cold-start         users nobody was fitted on: after their first --known items the next one, among
                      all they have not had
   time-split         a cut in time: after it events arrive one by one, as in a server, and what was
-                     liked next is looked for in the list that would have been shown before it
+                     liked next is looked for in the list that would have been shown before it; with
+                     `fused` and `fused+adapter` the change is also told by tenths of the users who
+                     have an adapter, in the order of the mean NDCG@10 of both lists
 
 Examples:
   sona evaluate --data ratings.csv

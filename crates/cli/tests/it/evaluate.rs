@@ -3,6 +3,8 @@
 use std::fmt::Write;
 use std::path::Path;
 
+use serde_json::Value;
+
 use crate::process::Folder;
 
 /// Users walk round a ring of items: what comes next is certain.
@@ -97,6 +99,62 @@ fn a_table_for_people_says_what_was_done() {
     assert!(table.starts_with("ring.txt (sequences"), "{table}");
     assert!(table.contains("60 users asked for 60 items; fitted on 360 pairs"), "{table}");
     assert!(table.contains("\nfused-sequence "), "{table}");
+}
+
+/// Half of the users go through the titles one after the other, the others in strides, and all go astray now and then; one
+/// rating a minute.
+fn walks() -> String {
+    const USERS: usize = 50;
+    let mut lines = "user,item,rating,timestamp\n".to_owned();
+    for step in 0..40 {
+        for user in 0..USERS {
+            let start = user * 7 + user / 6;
+            let way = if user % 2 == 0 { start + step } else { start + step * 4 + step / 20 };
+            let astray = step * step * 31 + user * user * 17 + step * user;
+            let place = if (step * 7 + user * 13) % 3 == 0 { astray } else { way };
+            let at = 1_750_000_000 + 60 * (step * USERS + user);
+            let _ = writeln!(lines, "u{user},t{},5,{at}", place % 80);
+        }
+    }
+    lines
+}
+
+#[test]
+fn what_adapters_change_is_told_by_tenths_of_users() {
+    let folder = Folder::new()
+        .with("SONA_RANKER_LEAST_CHOICES", "50")
+        .with("SONA_RANKER_SHARE", "0.5")
+        .with("SONA_RANKER_TREES", "0");
+    fs_err::write(folder.path().join("walks.csv"), walks()).expect("writable");
+    let arguments =
+        ["evaluate", "--data", "walks.csv", "--protocol", "time-split", "--resamples", "50"];
+    let with = |more: &[&str]| folder.sona(&[&arguments[..], more].concat()).expect(0);
+    let report = with(&["--models", "fused,fused+adapter", "--json"]).json();
+    let [fused, adapted] = ["fused", "fused+adapter"].map(|name| {
+        let models = report["models"].as_array().expect("a list").iter();
+        let model = models.clone().find(|model| model["name"] == name).expect("asked for");
+        model["slices"]["users_with_an_adapter"].clone()
+    });
+    let deciles = report["deciles"].as_array().unwrap_or_else(|| panic!("{report:#}"));
+    assert_eq!(deciles.len(), 10);
+    let sum = |of: &dyn Fn(&Value) -> f64| deciles.iter().map(of).sum::<f64>();
+    let number = |value: &Value| value.as_f64().expect("a number");
+    assert_eq!(sum(&|one| number(&one["users"])), number(&fused["users"]));
+    let targets = number(&fused["targets"]);
+    assert_eq!(sum(&|one| number(&one["targets"])), targets);
+    // Together they are what the slice says of all.
+    let ndcg = |slice: &Value| number(&slice["metrics"]["ndcg@10"]);
+    let without = sum(&|one| number(&one["targets"]) * number(&one["fused"])) / targets;
+    assert!((without - ndcg(&fused)).abs() < 1e-9, "{report:#}");
+    let change = sum(&|one| number(&one["targets"]) * number(&one["change"]["mean"])) / targets;
+    assert!((change - (ndcg(&adapted) - ndcg(&fused))).abs() < 1e-9, "{report:#}");
+    assert!(change != 0.0, "adapters had a part in lists: {report:#}");
+
+    let table = with(&["--models", "fused,fused+adapter"]).stdout;
+    let (_, tenths) = table.split_once("users with an adapter in tenths").expect("they are told");
+    assert_eq!(tenths.lines().count(), 12, "{table}");
+    let alone = with(&["--models", "fused", "--json"]).json();
+    assert!(alone["deciles"].is_null(), "{alone:#}");
 }
 
 #[test]

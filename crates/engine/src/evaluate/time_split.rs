@@ -4,6 +4,7 @@
 //! Nothing is fitted on later events. The engine's clock is the events' time; its models are trained when the first part
 //! ends and again after every so many events, by the jobs that train them everywhere.
 
+mod deciles;
 mod lists;
 mod report;
 
@@ -18,6 +19,7 @@ use crate::ranker::replay::is_positive;
 use crate::{Engine, Error, Options, Parts, RecommendRequest, Result};
 use lists::Asked;
 
+pub use deciles::Decile;
 pub use report::{Difference, Lists, TimeModel, TimeReport, TimeSplit};
 
 /// Events written at once before the cut.

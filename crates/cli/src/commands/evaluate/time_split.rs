@@ -3,7 +3,8 @@
 use indicatif::{ProgressBar, ProgressStyle};
 use sona_engine::Options;
 use sona_engine::evaluate::{
-    Model, Replayed, Rows, TimeModel, TimeOptions, TimeReport, World, time_split,
+    Decile, Difference, Model, Replayed, Rows, TimeModel, TimeOptions, TimeReport, World,
+    time_split,
 };
 
 use super::{Args, cells, rows, write_lists, write_named};
@@ -103,17 +104,13 @@ fn print(report: &TimeReport) -> anyhow::Result<()> {
     {
         print_slice(name, report)?;
     }
-    Ok(())
+    print_deciles(&report.deciles)
 }
 
 fn line(model: &TimeModel) -> String {
     let lists = &model.lists;
     let distance = lists.intra_list_distance.map_or_else(String::new, |far| format!("{far:.3}"));
-    let gain = model.fused_gain.as_ref().map_or_else(String::new, |gain| {
-        let [low, high] = gain.interval95;
-        let percent = 100.0 * gain.relative;
-        format!("{:+.4} [{low:+.4} {high:+.4}] {percent:+.1} %", gain.mean)
-    });
+    let gain = model.fused_gain.as_ref().map_or_else(String::new, difference);
     format!(
         "{:<22}{}{:>9.3}{:>9.2}{distance:>9}  {gain}",
         model.name,
@@ -135,4 +132,27 @@ fn print_slice(name: &str, report: &TimeReport) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+fn print_deciles(deciles: &[Decile]) -> anyhow::Result<()> {
+    if deciles.is_empty() {
+        return Ok(());
+    }
+    say(
+        "\nusers with an adapter in tenths, from those whom both lists serve worst; what theirs changes in NDCG@10",
+    )?;
+    say(format!("{:<8}{:>7}{:>9}{:>9}  change", "decile", "users", "choices", "fused"))?;
+    deciles.iter().try_for_each(|one| {
+        let (users, targets) = (grouped(one.users), grouped(one.targets));
+        let fused = format!("{:.4}", one.fused).replace("0.", ".");
+        let change = difference(&one.change);
+        say(format!("{:<8}{users:>7}{targets:>9}{fused:>9}  {change}", one.decile))
+    })?;
+    Ok(())
+}
+
+fn difference(found: &Difference) -> String {
+    let Difference { mean, relative, interval95: [low, high] } = found;
+    let percent = relative.map_or_else(String::new, |part| format!(" {:+.1} %", 100.0 * part));
+    format!("{mean:+.4} [{low:+.4} {high:+.4}]{percent}")
 }

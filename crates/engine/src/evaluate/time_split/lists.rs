@@ -23,6 +23,9 @@ const SHOWN: usize = 10;
 /// A user who comes back after so many seconds is a returning one.
 const RETURNING: f64 = 7.0 * 86_400.0;
 
+/// The slice of choices before which the user's adapter was served.
+pub(super) const ADAPTED: &str = "users_with_an_adapter";
+
 /// One choice and how every model did.
 pub(super) struct Judged {
     pub(super) user: u32,
@@ -150,7 +153,7 @@ impl Asked {
             slices.push("returning_users");
         }
         if question.personal.is_some_and(Personal::is_served) {
-            slices.push("users_with_an_adapter");
+            slices.push(ADAPTED);
         }
         slices.push(match self.since.get(&event.user_id).copied().unwrap_or(0) {
             0 => "first_after_cut",

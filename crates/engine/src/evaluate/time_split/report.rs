@@ -6,6 +6,7 @@ use serde::Serialize;
 use sona_numeric::bootstrap;
 
 use super::TimeOptions;
+use super::deciles::{Decile, deciles};
 use super::lists::Judged;
 use crate::evaluate::measure::{METRICS, Summary};
 use crate::evaluate::slices::Slice;
@@ -29,6 +30,10 @@ pub struct TimeReport {
     pub split: TimeSplit,
     /// The models in the order asked.
     pub models: Vec<TimeModel>,
+    /// What users' own adapters change, by tenths of the users who have one; none without `fused` and `fused+adapter`, or with
+    /// fewer than ten such users.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub deciles: Vec<Decile>,
     /// By model, the lists; only if wanted.
     #[serde(skip)]
     pub lists: Vec<Vec<UserList>>,
@@ -88,8 +93,9 @@ pub struct Lists {
 pub struct Difference {
     /// Its mean.
     pub mean: f64,
-    /// The same relative to the lesser model's mean.
-    pub relative: f64,
+    /// The same relative to the other model's mean; absent if that is 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub relative: Option<f64>,
     /// The 95 % interval of the mean, by resampling users.
     pub interval95: [f64; 2],
 }
@@ -102,6 +108,7 @@ pub(super) fn report(
     lists: Vec<Lists>,
     (kept, targets): (Vec<Vec<UserList>>, Vec<(String, String)>),
 ) -> TimeReport {
+    let deciles = deciles(judged, users, options);
     let fused = options.models.iter().position(|model| *model == crate::evaluate::Model::Fused);
     let models =
         options.models.iter().zip(lists).enumerate().map(|(at, (model, lists))| TimeModel {
@@ -119,6 +126,7 @@ pub(super) fn report(
         users,
         seed: options.seed,
         models: models.collect(),
+        deciles,
         split,
         lists: kept,
         targets,
@@ -171,30 +179,38 @@ fn by_user(
     sums
 }
 
-fn difference(
-    judged: &[Judged],
+/// How much better one model is than another one over choices, in NDCG@10.
+pub(super) fn difference<'j>(
+    judged: impl IntoIterator<Item = &'j Judged>,
     (one, other): (usize, usize),
     users: usize,
     options: &TimeOptions,
 ) -> Difference {
-    let metric = METRICS.iter().position(|name| *name == "ndcg@10").unwrap_or(0);
     let mut sums = vec![[0.0; 2]; users];
     let mut total = 0.0;
     for choice in judged {
         let sum = &mut sums[choice.user as usize];
-        sum[0] += choice.values[one][metric] - choice.values[other][metric];
+        sum[0] += ndcg(choice, one) - ndcg(choice, other);
         sum[1] += 1.0;
-        total += choice.values[other][metric];
+        total += ndcg(choice, other);
     }
-    let asked = judged.len().max(1) as f64;
-    let mean = sums.iter().map(|sum| sum[0]).sum::<f64>() / asked;
+    // Whoever made none of these choices is not drawn.
+    sums.retain(|sum| sum[1] > 0.0);
+    let gained: f64 = sums.iter().map(|sum| sum[0]).sum();
+    let asked: f64 = sums.iter().map(|sum| sum[1]).sum();
     let flat = sums.as_flattened();
     let (low, high) = bootstrap::ratio_intervals(flat, 2, options.resamples, options.seed)[0];
     Difference {
-        mean,
-        relative: mean * asked / total.max(f64::MIN_POSITIVE),
+        mean: gained / asked.max(1.0),
+        relative: (total > 0.0).then(|| gained / total),
         interval95: [low, high],
     }
+}
+
+/// What a model's list was worth.
+pub(super) fn ndcg(choice: &Judged, model: usize) -> f64 {
+    let metric = METRICS.iter().position(|name| *name == "ndcg@10").unwrap_or(0);
+    choice.values[model][metric]
 }
 
 fn slices(
