@@ -10,6 +10,7 @@ mod words;
 use serde_json::{Map, Value};
 
 use crate::time::Timestamp;
+use crate::user::UserAttributes;
 use crate::violation::{Object, Violations};
 
 pub use company::Company;
@@ -22,7 +23,7 @@ pub use viewer::{AgeRange, Region};
 pub const MAX_GENRES: usize = 20;
 
 /// Their longest name, in characters.
-const MAX_GENRE_CHARS: usize = 100;
+pub(crate) const MAX_GENRE_CHARS: usize = 100;
 
 /// The circumstances of a request.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -58,12 +59,11 @@ impl RequestContext {
             time_of_day: object.parsed("time_of_day", TimeOfDay::parse),
             weekday: object.parsed("weekday", Weekday::parse),
             timezone: object.parsed("timezone", Zone::parse),
-            age_range: object.parsed("age_range", AgeRange::parse),
-            region: object.parsed("region", Region::parse),
-            genres: object.names("genres", MAX_GENRES, MAX_GENRE_CHARS),
+            ..Self::default()
         };
+        let user = UserAttributes::take(&mut object);
         object.finish();
-        context
+        user.complete(&context)
     }
 
     /// What an event's context says in the same words. It may say more, which is kept for whoever reads the log; a word

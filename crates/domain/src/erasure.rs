@@ -35,6 +35,8 @@ pub struct Erased {
     pub events: u64,
     /// Stored profiles, 0 or 1.
     pub profiles: u64,
+    /// Stored attributes (age range, region, genres), 0 or 1; also 1 where a vector was written and no attributes.
+    pub attributes: u64,
     /// Stored vectors, one for each text encoder of which vectors are kept.
     pub embeddings: u64,
     /// Lists that were logged as shown to the user.

@@ -13,7 +13,8 @@
 //! | [`embedding`] | a vector, and what it stands for |
 //! | [`engagement`] | how much an event says about taste |
 //! | [`erasure`] | what was removed with a user |
-//! | [`profile`] | what is known of a user |
+//! | [`user`] | a user as they were written, before they did anything |
+//! | [`profile`] | what is known of a user from what they did |
 //! | [`recommendation`] | a list, its scores, its sources and its reasons |
 //! | [`exposure`] | what was shown |
 //! | [`explain`] | how a list came about |
@@ -43,6 +44,7 @@ pub mod profile;
 pub mod recommendation;
 pub mod score;
 pub mod time;
+pub mod user;
 pub mod violation;
 
 pub use adapter::{
@@ -73,4 +75,5 @@ pub use recommendation::{
 };
 pub use score::{KeptOut, NotScored, ScoredTitle, Scores, Unscored};
 pub use time::{Clock, Timestamp};
+pub use user::{User, UserAttributes};
 pub use violation::{Violation, Violations};

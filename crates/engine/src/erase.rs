@@ -99,6 +99,7 @@ impl Rows {
             removed: Erased {
                 events: counts.events,
                 profiles: counts.profiles,
+                attributes: counts.attributes,
                 embeddings: counts.embeddings,
                 exposures: counts.exposures,
                 adapters: counts.adapters,

@@ -14,7 +14,8 @@ use crate::row::{bytes_of, floats_of};
 #[async_trait]
 pub trait Embeddings: Send + Sync {
     /// Adds or replaces vectors of `model`, all or none; of several of one entity the last counts. One whose content or user
-    /// does not exist is skipped. The first vectors of a model say how wide all of its are.
+    /// does not exist is skipped. The first vectors of a model say how wide all of its are. Of users it is noted that something
+    /// was written of them ([`crate::WrittenUsers`]), also by [`Embeddings::delete_embeddings`].
     ///
     /// # Errors
     /// [`Error::Invalid`] if a vector has another width than its model's others, or a number that is not finite.

@@ -2,7 +2,7 @@
 //! distributed side ([`vectors`]).
 //!
 //! Each group of methods is a small trait in a file of its own ([`events`], [`content`], [`imports`], [`users`],
-//! [`profiles`], [`models`], [`jobs`], [`keys`], [`embeddings`], [`lessons`], [`exposures`], [`adapters`], [`adapter_changes`]); [`Store`] is their sum. A URL decides which twin is opened
+//! [`profiles`], [`models`], [`jobs`], [`keys`], [`embeddings`], [`lessons`], [`exposures`], [`adapters`], [`adapter_changes`], [`written_users`]); [`Store`] is their sum. A URL decides which twin is opened
 //! ([`open`]): `sqlite:PATH`, `sqlite::memory:` or `postgres://…`. Nothing above this crate knows which one it got,
 //! and nothing outside `sqlite/` and `postgres/` knows SQL.
 //!
@@ -25,6 +25,7 @@ pub mod models;
 pub mod profiles;
 pub mod users;
 pub mod vectors;
+pub mod written_users;
 
 mod postgres;
 mod row;
@@ -50,6 +51,7 @@ pub use models::Models;
 pub use profiles::Profiles;
 pub use users::{RemovedUser, UserRemoval, Users};
 pub use vectors::{VectorIndex, open_vectors};
+pub use written_users::{UserWrite, WrittenUser, WrittenUsers};
 
 /// The database: the truth everything in memory is a view of.
 #[async_trait]
@@ -67,6 +69,7 @@ pub trait Store:
     + Exposures
     + Adapters
     + AdapterChanges
+    + WrittenUsers
     + Send
     + Sync
 {

@@ -17,6 +17,7 @@ mod lessons;
 mod models;
 mod profiles;
 mod users;
+mod written_users;
 
 use std::time::Duration;
 

@@ -19,6 +19,7 @@ mod presence;
 mod profiles;
 mod traces;
 mod users;
+mod written_users;
 
 use std::path::{Path, PathBuf};
 use std::thread::available_parallelism;

@@ -1,4 +1,6 @@
-//! Users: created by their first event, removed with all that is theirs.
+//! Users: created by their first event or by being written, removed with all that is theirs.
+
+use std::collections::HashSet;
 
 use async_trait::async_trait;
 use sha2::{Digest, Sha256};
@@ -15,6 +17,8 @@ pub struct RemovedUser {
     pub events: u64,
     /// Profiles removed (0 or 1).
     pub profiles: u64,
+    /// Rows of what was written of the user removed (0 or 1).
+    pub attributes: u64,
     /// Vectors removed, of all models.
     pub embeddings: u64,
     /// Lists removed that were shown to the user.
@@ -38,11 +42,14 @@ pub trait Users: Send + Sync {
     /// When the user was created; `None` for an unknown one.
     async fn user_created_at(&self, user: &UserId) -> Result<Option<Timestamp>>;
 
+    /// Those of `users` who are there.
+    async fn known_users(&self, users: &[UserId]) -> Result<HashSet<UserId>>;
+
     /// How many users there are.
     async fn count_users(&self) -> Result<u64>;
 
-    /// Removes the user, their events, profile, vectors, adapters, whether they want any and what was shown to them in one transaction; `None` if
-    /// there is nothing of them.
+    /// Removes the user, their events, profile, attributes, vectors, adapters, whether they want any and what was shown to them in one
+    /// transaction; `None` if there is nothing of them.
     async fn remove_user(&self, user: &UserId, now: Timestamp) -> Result<Option<RemovedUser>>;
 
     /// Sees to it that the database's files no longer hold deleted rows of `user`; says how far that went. To be
@@ -56,6 +63,12 @@ pub trait Users: Send + Sync {
 /// What remembers a removed user: see [`UserRemoval::user_digest`].
 pub fn digest(user: &UserId) -> [u8; 32] {
     Sha256::digest(user.as_str()).into()
+}
+
+/// The ids in a column of `users`.
+pub(crate) fn ids(ids: Vec<String>) -> Result<HashSet<UserId>> {
+    let read = |id| UserId::new(id).map_err(Error::corrupt("users.user_id"));
+    ids.into_iter().map(read).collect()
 }
 
 /// A row of `user_removals`.

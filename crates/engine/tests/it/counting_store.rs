@@ -1,5 +1,6 @@
 //! A store that notes which of its methods are called, and leaves the work to another one.
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -8,13 +9,13 @@ use sona_domain::{
     Adapter, AdapterName, AdapterStatistics, ApiKey, Content, ContentId, Cursor, Embedding,
     EmbeddingModel, Entity, EntityType, Event, Exposure, FileTraces, JobId, JobOutcome, JobState,
     LoggedEvent, MetricPoint, ModelVersion, NewAdapter, Profile, RecommendationId, Timestamp,
-    TrainingJob, UserId,
+    TrainingJob, UserAttributes, UserId,
 };
 use sona_store::{
     AdapterChange, AdapterChanges, AdapterPosition, Adapters, AppendOutcome, Catalogue,
     ContentChange, Embeddings, Events, Exposures, ImportBatch, ImportProgress, Imports, Jobs, Keys,
     Learned, Lessons, Models, NewJob, Parent, Profiles, RemovedUser, Result, Revision, Saved,
-    Store, UserRemoval, Users,
+    Store, UserRemoval, UserWrite, Users, WrittenUser, WrittenUsers,
 };
 
 /// The store, and the names of the methods called.
@@ -76,6 +77,7 @@ counted! {
     }
     Users {
         user_created_at(user: &UserId) -> Result<Option<Timestamp>>;
+        known_users(users: &[UserId]) -> Result<HashSet<UserId>>;
         count_users() -> Result<u64>;
         remove_user(user: &UserId, now: Timestamp) -> Result<Option<RemovedUser>>;
         scrub(user: &UserId) -> Result<FileTraces>;
@@ -175,6 +177,12 @@ counted! {
         opt_in_to_adapters(user: &UserId, now: Timestamp) -> Result<bool>;
         opted_out_at(user: &UserId) -> Result<Option<Timestamp>>;
         opted_out_after(after: Option<&UserId>, limit: usize) -> Result<Vec<UserId>>;
+    }
+    WrittenUsers {
+        put_users(users: &[(UserId, UserAttributes)], now: Timestamp) -> Result<()>;
+        written_users(model: Option<&str>, users: &[UserId]) -> Result<Vec<WrittenUser>>;
+        user_writes_head() -> Result<i64>;
+        user_writes_after(sequence: i64, limit: usize) -> Result<Vec<UserWrite>>;
     }
 }
 

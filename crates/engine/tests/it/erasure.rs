@@ -18,6 +18,7 @@ async fn a_receipt_says_what_there_was(backend: Backend) {
     let expect = Erased {
         events: 4,
         profiles: 1,
+        attributes: 0,
         embeddings: 0,
         exposures: 0,
         adapters: 0,

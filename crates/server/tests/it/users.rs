@@ -14,7 +14,7 @@ async fn a_removed_user_is_forgotten() {
         let (status, body) = server.delete("/api/v1/users/user-0").await;
         assert_eq!(status, 200);
         assert_eq!(body["user_id"], "user-0");
-        let removed = json!({"events": 5, "profiles": 1, "embeddings": 0, "exposures": 0, "adapters": 0, "waiting_profiles": 1, "states": 1,
+        let removed = json!({"events": 5, "profiles": 1, "attributes": 0, "embeddings": 0, "exposures": 0, "adapters": 0, "waiting_profiles": 1, "states": 1,
             "counted_titles": 5, "trending_titles": 5});
         assert_eq!(body["removed"], removed);
         let files = if backend == Backend::Sqlite { "none" } else { "vacuumed" };

@@ -4,12 +4,13 @@ use async_trait::async_trait;
 use sona_domain::{Embedding, EmbeddingModel, Entity, EntityType, Timestamp};
 use sqlx::PgConnection;
 
-use super::{PostgresStore, content, locked_head};
+use super::{PostgresStore, content, locked_head, written_users};
 use crate::embeddings::{
     EmbeddingRow, Embeddings, ModelRow, Written, check_width, common_width, of_type,
 };
 use crate::error::{Error, Result};
 use crate::row::sql_limit;
+use crate::written_users::LOG;
 
 #[async_trait]
 impl Embeddings for PostgresStore {
@@ -26,10 +27,17 @@ impl Embeddings for PostgresStore {
             // No entry may be deleted between the look at it and the commit; whoever deletes holds this lock too.
             locked_head(&mut transaction, content::LOG).await?;
         }
-        check_width(width, add_model(&mut transaction, model, width, now).await?)?;
         let of_users = of_type(embeddings, EntityType::User);
+        let users: Vec<_> = of_users.iter().map(|written| written.id).collect();
+        // As all heads before the users.
+        let last =
+            if users.is_empty() { None } else { Some(locked_head(&mut transaction, LOG).await?) };
+        check_width(width, add_model(&mut transaction, model, width, now).await?)?;
         for (written, statement) in [(of_content, PUT_CONTENT), (of_users, PUT_USERS)] {
             put(&mut transaction, model, width, &written, statement, now).await?;
+        }
+        if let Some(last) = last {
+            written_users::note_vectors(&mut transaction, &users, last).await?;
         }
         transaction.commit().await?;
         Ok(())
@@ -106,10 +114,13 @@ impl Embeddings for PostgresStore {
     }
 
     async fn delete_embeddings(&self, model: &str) -> Result<bool> {
+        let mut transaction = self.begin().await?;
+        written_users::note_deletion(&mut transaction, model).await?;
         let deleted = sqlx::query("DELETE FROM embedding_models WHERE model_name = $1")
             .bind(model)
-            .execute(&self.pool)
+            .execute(&mut *transaction)
             .await?;
+        transaction.commit().await?;
         Ok(deleted.rows_affected() == 1)
     }
 }

@@ -1,12 +1,14 @@
 //! Users in PostgreSQL.
 
+use std::collections::HashSet;
+
 use async_trait::async_trait;
 use sona_domain::{FileTraces, Timestamp, UserId};
 
 use super::{PostgresStore, adapters, events, exposures, locked_head, set_head};
 use crate::error::{Error, Result};
 use crate::row::sql_limit;
-use crate::users::{RemovalRow, RemovedUser, UserRemoval, Users, digest};
+use crate::users::{RemovalRow, RemovedUser, UserRemoval, Users, digest, ids};
 
 pub(super) const LOG: &str = "user_removals";
 
@@ -18,6 +20,14 @@ impl Users for PostgresStore {
             .fetch_optional(&self.pool)
             .await?;
         Ok(at.map(Timestamp::from_micros))
+    }
+
+    async fn known_users(&self, users: &[UserId]) -> Result<HashSet<UserId>> {
+        let found = sqlx::query_scalar("SELECT user_id FROM users WHERE user_id = ANY ($1)")
+            .bind(users.iter().map(UserId::as_str).collect::<Vec<_>>())
+            .fetch_all(&self.pool)
+            .await?;
+        ids(found)
     }
 
     async fn count_users(&self) -> Result<u64> {
@@ -38,10 +48,11 @@ impl Users for PostgresStore {
             .await?;
         let names = sqlx::query(adapters::LOCK_NAMES).bind(user.as_str());
         names.execute(&mut *transaction).await?;
-        let mut removed = [0; 9];
+        let mut removed = [0; 10];
         let statements = [
             "DELETE FROM viewing_events WHERE user_id = $1",
             "DELETE FROM profiles WHERE user_id = $1",
+            "DELETE FROM written_users WHERE user_id = $1",
             "DELETE FROM embeddings WHERE entity_type = 'user' AND entity_id = $1",
             "DELETE FROM exposures WHERE user_id = $1",
             "DELETE FROM lora_adapter_pointers WHERE user_id = $1",
@@ -54,8 +65,8 @@ impl Users for PostgresStore {
             let query = sqlx::query(statement).bind(user.as_str());
             *removed = query.execute(&mut *transaction).await?.rows_affected();
         }
-        let [events, profiles, embeddings, removed_exposures, _, adapters, opt_outs, _, users] =
-            removed;
+        let [events, profiles, attributes, embeddings, removed_exposures, ..] = removed;
+        let [.., adapters, opt_outs, _, users] = removed;
         exposures::hold_back(&mut transaction, user, now).await?;
         if users == 0 && removed_exposures == 0 && opt_outs == 0 {
             transaction.commit().await?;
@@ -75,6 +86,7 @@ impl Users for PostgresStore {
             sequence,
             events,
             profiles,
+            attributes,
             embeddings,
             exposures: removed_exposures,
             adapters,
@@ -84,7 +96,7 @@ impl Users for PostgresStore {
     async fn scrub(&self, _: &UserId) -> Result<FileTraces> {
         // Few dead rows would be left in the indexes, keys and all, unless told otherwise.
         sqlx::raw_sql(
-            "VACUUM (INDEX_CLEANUP ON) viewing_events, profiles, embeddings, exposures,
+            "VACUUM (INDEX_CLEANUP ON) viewing_events, profiles, written_users, embeddings, exposures,
                  lora_adapter_pointers, lora_adapters, lora_adapter_names, lora_adapter_changes,
                  lora_opt_outs, users",
         )

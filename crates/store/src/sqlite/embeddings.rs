@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use sona_domain::{Embedding, EmbeddingModel, Entity, EntityType, Timestamp};
 use sqlx::SqliteConnection;
 
-use super::SqliteStore;
+use super::{SqliteStore, written_users};
 use crate::embeddings::{
     EmbeddingRow, Embeddings, ModelRow, Written, check_width, common_width, of_type,
 };
@@ -37,6 +37,11 @@ impl Embeddings for SqliteStore {
                     .execute(&mut *transaction)
                     .await?;
             }
+        }
+        let users = of_type(embeddings, EntityType::User);
+        if !users.is_empty() {
+            let users: Vec<_> = users.iter().map(|written| written.id).collect();
+            written_users::note_vectors(&mut transaction, &users).await?;
         }
         transaction.commit().await?;
         Ok(())
@@ -115,6 +120,7 @@ impl Embeddings for SqliteStore {
 
     async fn delete_embeddings(&self, model: &str) -> Result<bool> {
         let mut transaction = self.write().await?;
+        written_users::note_deletion(&mut transaction, model).await?;
         let deleted = sqlx::query("DELETE FROM embedding_models WHERE model_name = ?1")
             .bind(model)
             .execute(&mut *transaction)

@@ -1,12 +1,14 @@
 //! Users in SQLite.
 
+use std::collections::HashSet;
+
 use async_trait::async_trait;
 use sona_domain::{FileTraces, Timestamp, UserId};
 
 use super::{SqliteStore, exposures, head, set_head, traces};
 use crate::error::{Error, Result};
-use crate::row::sql_limit;
-use crate::users::{RemovalRow, RemovedUser, UserRemoval, Users, digest};
+use crate::row::{json_text, sql_limit};
+use crate::users::{RemovalRow, RemovedUser, UserRemoval, Users, digest, ids};
 
 pub(super) const LOG: &str = "user_removals";
 
@@ -20,6 +22,16 @@ impl Users for SqliteStore {
         Ok(at.map(Timestamp::from_micros))
     }
 
+    async fn known_users(&self, users: &[UserId]) -> Result<HashSet<UserId>> {
+        let found = sqlx::query_scalar(
+            "SELECT user_id FROM json_each(?1) CROSS JOIN users ON user_id = value",
+        )
+        .bind(json_text(users))
+        .fetch_all(&self.readers)
+        .await?;
+        ids(found)
+    }
+
     async fn count_users(&self) -> Result<u64> {
         let count: i64 =
             sqlx::query_scalar("SELECT count(*) FROM users").fetch_one(&self.readers).await?;
@@ -28,10 +40,11 @@ impl Users for SqliteStore {
 
     async fn remove_user(&self, user: &UserId, now: Timestamp) -> Result<Option<RemovedUser>> {
         let mut transaction = self.write().await?;
-        let mut removed = [0; 9];
+        let mut removed = [0; 10];
         let statements = [
             "DELETE FROM viewing_events WHERE user_id = ?1",
             "DELETE FROM profiles WHERE user_id = ?1",
+            "DELETE FROM written_users WHERE user_id = ?1",
             "DELETE FROM embeddings WHERE entity_type = 'user' AND entity_id = ?1",
             "DELETE FROM exposures WHERE user_id = ?1",
             "DELETE FROM lora_adapter_pointers WHERE user_id = ?1",
@@ -44,8 +57,8 @@ impl Users for SqliteStore {
             let query = sqlx::query(statement).bind(user.as_str());
             *removed = query.execute(&mut *transaction).await?.rows_affected();
         }
-        let [events, profiles, embeddings, removed_exposures, _, adapters, opt_outs, _, users] =
-            removed;
+        let [events, profiles, attributes, embeddings, removed_exposures, ..] = removed;
+        let [.., adapters, opt_outs, _, users] = removed;
         exposures::hold_back(&mut transaction, user, now).await?;
         if users == 0 && removed_exposures == 0 && opt_outs == 0 {
             transaction.commit().await?;
@@ -66,6 +79,7 @@ impl Users for SqliteStore {
             sequence,
             events,
             profiles,
+            attributes,
             embeddings,
             exposures: removed_exposures,
             adapters,

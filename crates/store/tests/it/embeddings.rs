@@ -159,6 +159,7 @@ async fn it_goes_with_its_user(db: Db) {
             sequence: 1,
             events: 1,
             profiles: 0,
+            attributes: 1,
             embeddings: 1,
             exposures: 0,
             adapters: 0,

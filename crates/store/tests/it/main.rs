@@ -48,6 +48,7 @@ mod qdrant;
 mod traces;
 mod users;
 mod vectors;
+mod written_users;
 
 use std::sync::Arc;
 

@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use sona_domain::{AdapterName, AdapterOrigin, Embedding, Entity, Event, FileTraces, NewAdapter};
+use sona_domain::{
+    AdapterName, AdapterOrigin, Embedding, Entity, Event, FileTraces, NewAdapter, UserAttributes,
+};
 use sona_store::Parent;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
@@ -34,6 +36,12 @@ fn batch(round: usize) -> Vec<Event> {
     (0..60).map(event).collect()
 }
 
+/// Attributes of all sizes.
+fn described(round: usize) -> UserAttributes {
+    let genres = (0..round % 20).map(|n| format!("genre {n}")).collect();
+    UserAttributes { genres, ..UserAttributes::default() }
+}
+
 async fn no_byte_of_a_removed_user_is_left(db: Db) {
     for round in 0..USERS {
         db.store.append(&batch(round), at(1)).await.expect("appended");
@@ -45,6 +53,11 @@ async fn no_byte_of_a_removed_user_is_left(db: Db) {
             vector: vec![round as f32; 16],
             source_digest: [1; 32],
         });
+        let written = embeddings.iter().filter_map(|embedding| match &embedding.entity {
+            Entity::User(id) => Some((id.clone(), described(round))),
+            Entity::Content(_) => None,
+        });
+        db.store.put_users(&written.collect::<Vec<_>>(), at(1)).await.expect("put");
         db.store.put_embeddings("m", &embeddings, at(1)).await.expect("put");
         let shown = [round, (round + 40) % USERS]
             .map(|n| exposure(&format!("{round}-{n}"), &name(n), 1, &["t", "another title"]));
