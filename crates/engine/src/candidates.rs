@@ -67,6 +67,8 @@ pub(crate) struct Question<'q> {
     pub(crate) narrowed: bool,
     /// How many candidates each source may bring.
     pub(crate) limit: usize,
+    /// The user's own vector, made elsewhere, of length 1.
+    pub(crate) own_vector: Option<&'q [f32]>,
     /// What is private of the user.
     pub(crate) personal: Option<&'q Personal>,
     /// Where it is measured how long they take, if it is.

@@ -286,8 +286,8 @@ pub(crate) fn rank(
             .iter()
             .map(|case| {
                 let cold = slices::cold_targets(case, fitted);
-                let fusion =
-                    options.engine.fusion.for_user(case.history.len(), &RequestContext::default());
+                let (fusion, unsaid) = (&options.engine.fusion, RequestContext::default());
+                let fusion = fusion.for_user(case.history.len(), &unsaid, false);
                 let content = &options.engine.content;
                 fitted.ask(case, &mut timeline, content, |sources, allowed, taste| {
                     let list = |model: &Model| match ranker.filter(|_| model.is_ranked()) {

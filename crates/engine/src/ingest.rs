@@ -98,7 +98,7 @@ impl Engine {
     pub(crate) async fn apply(&self, events: &[LoggedEvent]) -> Result<()> {
         let Some(last) = events.last() else { return Ok(()) };
         let ids: Vec<UserId> = events.iter().map(|logged| logged.event.user_id.clone()).collect();
-        let users = self.users.load_all(&ids, &*self.store, &self.catalogue).await?;
+        let users = self.users.load_all(&ids, &self.stored_users(), &self.catalogue).await?;
         let rows = self.catalogue.rows_of(events.iter().map(|logged| &logged.event.content_id));
         let view = self.catalogue.latest();
         let now = self.clock.now();
@@ -111,7 +111,9 @@ impl Engine {
         for ((logged, row), user) in events.iter().zip(&rows).zip(&users) {
             counts.apply(*row, logged.cursor, &user.state().history);
             if self.options.events.weight(&logged.event) > 0.0 {
-                counts.trend(*row, &logged.event, now);
+                let written = user.written();
+                let attributes = written.as_ref().map(|written| &written.attributes);
+                counts.trend(*row, (&logged.event, attributes), now);
             }
         }
         drop(counts);

@@ -54,6 +54,7 @@ mod similar;
 mod snapshot;
 mod start;
 mod swap;
+mod written_users;
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicI64, Ordering};

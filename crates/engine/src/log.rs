@@ -264,6 +264,8 @@ impl LogTask {
             if events.is_empty() {
                 return Ok(());
             }
+            // What is known of who did this was known before they did.
+            self.engine.follow_user_writes().await?;
             self.apply(&events).await?;
             self.engine.adapters_go_stale(&events).await;
         }
@@ -288,7 +290,7 @@ impl LogTask {
         Ok(erasure)
     }
 
-    /// Looks for what other processes wrote: API keys, content, removals, events, a new model. Removals come before
+    /// Looks for what other processes wrote: API keys, content, removals, users, events, a new model. Removals come before
     /// events, so that what a user does next does not meet what they did before.
     async fn follow(&mut self) -> Result<()> {
         let engine = self.engine.clone();
@@ -296,6 +298,7 @@ impl LogTask {
         let keys = engine.follow_keys().await;
         engine.follow_catalogue().await?;
         self.follow_removals().await?;
+        engine.follow_user_writes().await?;
         self.tail().await?;
         engine.follow_model().await?;
         engine.follow_encoder().await?;

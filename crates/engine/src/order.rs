@@ -32,7 +32,8 @@ impl Engine {
 
     fn by_weights<'s>(&self, question: &Question<'s>, limit: usize) -> Order<'s> {
         let titles = question.taste.engaged.len();
-        let fusion = self.options.fusion.for_user(titles, question.context);
+        let has_vector = question.own_vector.is_some();
+        let fusion = self.options.fusion.for_user(titles, question.context, has_vector);
         let ensemble = Ensemble::ask(question, &fusion, limit);
         Order { ensemble, ranking: None }
     }

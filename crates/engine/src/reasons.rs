@@ -77,6 +77,9 @@ impl Reasons<'_> {
                 format!("Trending: {} in the last {days} days", count(viewers, "viewer"))
             }
             Some(Source::Context) => context::sentence(self.context),
+            Some(Source::Content) if self.taste.liked.is_empty() => {
+                "Close to what is known of your taste".to_owned()
+            }
             Some(Source::Content) => "Like titles you watched".to_owned(),
             Some(Source::Popular) => {
                 let viewers = self.counts.viewers.of(item.row);

@@ -19,6 +19,7 @@ use crate::error::Result;
 use crate::explain::{Passed, Stage, Trace, drops};
 use crate::fuse::Fused;
 use crate::gate;
+use crate::live::users::stored::Written;
 use crate::live::users::{Taste, User};
 use crate::order::Order;
 use crate::ranker::Serving;
@@ -27,6 +28,7 @@ use crate::snapshot::Snapshot;
 use crate::snapshot::embedding::Embedding;
 use crate::snapshot::graph::Graph;
 use crate::vectors::Found;
+use crate::written_users::completed;
 
 pub use sona_domain::RequestContext;
 
@@ -51,7 +53,7 @@ pub struct RecommendRequest {
     pub limit: usize,
     /// Titles not to show this time; unknown ones are ignored.
     pub exclude: Vec<ContentId>,
-    /// The circumstances.
+    /// The circumstances; what they leave out of the user is looked up in what was written of them.
     pub context: RequestContext,
 }
 
@@ -66,6 +68,9 @@ struct Asked {
     adapter: Option<AdapterUse>,
     view: Arc<View>,
     taste: Arc<Taste>,
+    /// What others wrote of the user.
+    written: Option<Arc<Written>>,
+    context: RequestContext,
     allowed: RowSet,
     /// Whether the request itself forbids rows.
     narrowed: bool,
@@ -74,11 +79,19 @@ struct Asked {
     now: Timestamp,
 }
 
+impl Asked {
+    /// The user's own vector.
+    fn own_vector(&self) -> Option<&[f32]> {
+        self.written.as_ref().and_then(|written| written.vector.as_deref())
+    }
+}
+
 impl Engine {
     /// The user's list. An unknown user gets a cold one; it is empty only if nothing unseen is available.
     pub async fn recommend(&self, request: &RecommendRequest) -> Result<Recommendations> {
         let user = self.user(&request.user_id).await?;
-        let asked = self.stand_on(request, &user, (self.clock.now(), None));
+        let context = completed(&request.context, user.written().as_deref());
+        let asked = self.stand_on((request, context), &user, (self.clock.now(), None));
         let found = self.find_near(&asked).await;
         Ok(self.answer(request, &user, (&asked, &found), None))
     }
@@ -88,7 +101,8 @@ impl Engine {
         let started = Instant::now();
         let user = self.user(&request.user_id).await?;
         let trace = Trace::new(started);
-        let asked = self.stand_on(request, &user, (self.clock.now(), Some(&trace)));
+        let context = completed(&request.context, user.written().as_deref());
+        let asked = self.stand_on((request, context), &user, (self.clock.now(), Some(&trace)));
         let searched = Instant::now();
         let found = self.find_near(&asked).await;
         trace.add(Stage::Search, searched.elapsed());
@@ -98,7 +112,7 @@ impl Engine {
     /// What a request stands on, as of now.
     fn stand_on(
         &self,
-        request: &RecommendRequest,
+        (request, context): (&RecommendRequest, RequestContext),
         user: &User,
         (now, trace): (Timestamp, Option<&Trace>),
     ) -> Asked {
@@ -121,6 +135,8 @@ impl Engine {
             snapshot,
             view,
             taste,
+            written: user.written(),
+            context,
         }
     }
 
@@ -131,7 +147,8 @@ impl Engine {
         }
         let options = (&self.options.content, asked.now);
         let among = (&asked.allowed, asked.per_source);
-        self.find(|vectors| content::wanted(vectors, &asked.taste.liked, options, among)).await
+        let user = (asked.taste.liked.as_slice(), asked.own_vector());
+        self.find(|vectors| content::wanted(vectors, user, options, among)).await
     }
 
     fn answer(
@@ -142,7 +159,7 @@ impl Engine {
         trace: Option<&Trace>,
     ) -> Recommendations {
         let limit = request.limit.clamp(1, MAX_LIMIT);
-        self.hold_still(request, asked, trace, |question, reasons| {
+        self.hold_still(asked, trace, |question, reasons| {
             let longest = self.options.diversity.pool_of(limit) + SPARE;
             let order = Trace::time(trace, Stage::Order, || self.order(question, longest, &[]));
             let presented = self.present(question, &order, reasons, (user, limit));
@@ -175,7 +192,7 @@ impl Engine {
 
     /// A user's state, with what is private of them.
     pub(crate) async fn user(&self, id: &UserId) -> Result<Arc<User>> {
-        let user = self.users.get(id, &*self.store, &self.catalogue).await?;
+        let user = self.users.get(id, &self.stored_users(), &self.catalogue).await?;
         self.load_adapter(id, &user).await;
         Ok(user)
     }
@@ -184,7 +201,7 @@ impl Engine {
         RecommendationId::new(self.ids.fresh()).expect("an id source gives valid ids")
     }
 
-    /// What a request would look at, with nothing but what is in memory.
+    /// What a request with just this context would look at, with nothing but what is in memory.
     pub(crate) fn look<R>(
         &self,
         request: &RecommendRequest,
@@ -192,19 +209,18 @@ impl Engine {
         now: Timestamp,
         answer: impl FnOnce(&Question<'_>, &Reasons<'_>) -> R,
     ) -> R {
-        let asked = self.stand_on(request, user, (now, None));
-        self.hold_still(request, (&asked, &Found::default()), None, answer)
+        let asked = self.stand_on((request, request.context.clone()), user, (now, None));
+        self.hold_still((&asked, &Found::default()), None, answer)
     }
 
     /// Holds everything still that a request looks at, for as long as `answer` takes.
     fn hold_still<R>(
         &self,
-        request: &RecommendRequest,
         (asked, found): (&Asked, &Found),
         trace: Option<&Trace>,
         answer: impl FnOnce(&Question<'_>, &Reasons<'_>) -> R,
     ) -> R {
-        let Asked { snapshot, view, taste, allowed, .. } = asked;
+        let Asked { snapshot, view, taste, allowed, context, .. } = asked;
         let sequence: sequence::Options = (&self.options.sequence).into();
         let vectors = self.vectors();
         let placed = snapshot.embedding().map(Embedding::placed);
@@ -225,7 +241,7 @@ impl Engine {
             taste,
             latest: &latest,
             view,
-            context: &request.context,
+            context,
             timezone: &self.options.context.timezone,
             vectors: &vectors,
             found,
@@ -236,6 +252,7 @@ impl Engine {
             narrowed: asked.narrowed,
             limit: asked.per_source,
             personal: asked.personal.as_ref(),
+            own_vector: asked.own_vector(),
             trace,
         };
         let reasons = Reasons {
@@ -249,7 +266,7 @@ impl Engine {
             vectors: &vectors,
             latest: &latest,
             window_days: self.options.trending.window_days,
-            context: &request.context,
+            context,
         };
         answer(&question, &reasons)
     }

@@ -13,6 +13,7 @@ use crate::fuse::Fused;
 use crate::live::users::User;
 use crate::reasons::Reasons;
 use crate::recommend::{RecommendRequest, SPARE, present};
+use crate::written_users::completed;
 
 /// Most titles of one request.
 pub const MAX_SCORED: usize = 100;
@@ -40,7 +41,7 @@ impl Engine {
             user_id: request.user_id.clone(),
             limit: LIST,
             exclude: Vec::new(),
-            context: request.context.clone(),
+            context: completed(&request.context, user.written().as_deref()),
         };
         let now = self.clock.now();
         Ok(self.look(&as_list, &user, now, |question, reasons| {

@@ -33,6 +33,7 @@ impl Engine {
         self.follow_catalogue().await?;
         self.skip_old_removals().await?;
         self.load_adapter_changes().await?;
+        self.skip_old_user_writes().await?;
         let head = self.store.head().await?;
         let prepared = match self.best_model().await? {
             Some(prepared) => prepared,
@@ -144,7 +145,7 @@ impl Engine {
             let Some(last) = events.last() else { return Ok(()) };
             at = last.cursor;
             let users: Vec<_> = events.iter().map(|l| l.event.user_id.clone()).collect();
-            let users = self.users.load_all(&users, &*self.store, &self.catalogue).await?;
+            let users = self.users.load_all(&users, &self.stored_users(), &self.catalogue).await?;
             let rows = self.catalogue.rows_of(events.iter().map(|l| &l.event.content_id));
             for ((logged, row), user) in events.iter().zip(rows).zip(users) {
                 counts.apply(row, logged.cursor, &user.state().history);
@@ -163,9 +164,10 @@ impl Engine {
             let Some(last) = events.last() else { return Ok(()) };
             at = last.cursor;
             let rows = self.catalogue.rows_of(events.iter().map(|l| &l.event.content_id));
+            let attributes = self.attributes_of(&events).await?;
             for (logged, row) in events.iter().zip(rows).filter(|(l, _)| l.cursor <= head) {
                 if self.options.events.weight(&logged.event) > 0.0 {
-                    counts.trend(row, &logged.event, now);
+                    counts.trend(row, (&logged.event, attributes.get(&logged.event.user_id)), now);
                 }
             }
         }

@@ -9,7 +9,8 @@
 //! | POST | `/api/v1/events/track` | take in what users did |
 //! | GET | `/api/v1/profile/{user_id}` | what is known of a user |
 //! | POST | `/api/v1/profile/update` | take in one user's viewings, all or none |
-//! | DELETE | `/api/v1/users/{user_id}` | remove a user with all that is theirs |
+//! | GET, PUT, DELETE | `/api/v1/users/{user_id}` | read, write a user; remove one with all that is theirs |
+//! | POST | `/api/v1/users/bulk` | write many users, all or none |
 //! | GET, DELETE | `/api/v1/users/{user_id}/adapters` | a user's adapters; start them anew |
 //! | GET, DELETE | `/api/v1/users/{user_id}/adapters/{adapter_name}` | the version that is served; delete all |
 //! | POST | `/api/v1/users/{user_id}/adapters/{adapter_name}/rollback` | serve the version before |
@@ -116,7 +117,9 @@ fn routes() -> (OpenApiRouter<Arc<App>>, AccessRules) {
         .add(OwnOr(EventsWrite), routes!(events::track))
         .add(OwnOr(UsersAdmin), routes!(profile::read))
         .add(OwnOr(UsersAdmin), routes!(profile::update))
+        .add(OwnOr(UsersAdmin), routes!(users::read, users::write))
         .add(Only(UsersAdmin), routes!(users::erase))
+        .add(Only(UsersAdmin), routes!(users::bulk))
         .add(Only(ContentWrite), routes!(content::create))
         .add(Identified, routes!(content::read))
         .add(Only(ContentWrite), routes!(content::replace, content::change, content::remove))
@@ -182,7 +185,7 @@ fn may_fail(operation: &mut Operation) {
     tags(
         (name = "recommendations", description = "Lists, and why each title is on them."),
         (name = "events", description = "What users did. Durable and reflected in the next list when answered."),
-        (name = "users", description = "What is known of a user, and forgetting it."),
+        (name = "users", description = "What is known of a user, saying it, and forgetting it."),
         (name = "adapters", description = "What is learned of one user alone: looking at it, going back, starting anew, wanting none."),
         (name = "content", description = "The catalogue. A change is in force when it is answered."),
         (name = "operations", description = "Health, metrics, this document."),

@@ -1,4 +1,5 @@
 //! Titles whose texts are like those of the user's titles: near all of the latest together, and near each of the very latest.
+//! A vector of the user's own, made elsewhere, stands for titles they have not had yet.
 
 use std::collections::HashMap;
 
@@ -15,10 +16,14 @@ use crate::vectors::{Found, Vectors, Wanted};
 /// Days after which a title counts [`ContentBased::monthly_decay`] of what it did.
 const MONTH_DAYS: f64 = 30.0;
 
+/// As many titles the user's own vector is worth: with five somebody is no newcomer any more, and what they did says as much
+/// as what was known of them before.
+pub(crate) const OWN_VECTOR: f32 = 5.0;
+
 /// The content source for one request.
 pub(crate) struct Content<'q> {
     vectors: &'q Vectors,
-    /// Of length 1; `None` if no title of the user has a vector.
+    /// Of length 1; `None` if neither the user nor any title of theirs has a vector.
     preference: Option<Vec<f32>>,
     /// A title is near the preference vector if their cosine is above this.
     floor: f32,
@@ -34,12 +39,12 @@ pub(crate) struct Content<'q> {
 /// titles, at most `limit` of `allowed`, and near those of the very latest of which that is not known.
 pub(crate) fn wanted(
     vectors: &Vectors,
-    liked: &[Liked],
+    (liked, own): (&[Liked], Option<&[f32]>),
     (options, now): (&ContentBased, Timestamp),
     (allowed, limit): (&RowSet, usize),
 ) -> Vec<Wanted> {
     let liked = weighed(vectors, liked, options, now);
-    let near = preference(vectors, &liked).map(|vector| Wanted::Near {
+    let near = preference(vectors, &liked, own).map(|vector| Wanted::Near {
         vector,
         limit,
         allowed: allowed.clone(),
@@ -55,11 +60,11 @@ pub(crate) fn wanted(
 impl<'q> Content<'q> {
     /// Looks for what is near all of the latest titles together, and near each of the very latest.
     pub(crate) fn new(question: &Question<'q>) -> Self {
-        let Question { vectors, taste, content: options, .. } = *question;
+        let Question { vectors, taste, content: options, own_vector, .. } = *question;
         let liked = weighed(vectors, &taste.liked, options, question.now);
         let mut content = Self {
             vectors,
-            preference: preference(vectors, &liked),
+            preference: preference(vectors, &liked, own_vector),
             floor: options.similarity_threshold.next_down(),
             near: near(vectors, &liked, options),
             best: Vec::new(),
@@ -149,17 +154,32 @@ fn aged(liked: Liked, monthly_decay: f32, now: Timestamp) -> Liked {
     Liked { weight: liked.weight * monthly_decay.powf((days / MONTH_DAYS) as f32), ..liked }
 }
 
+/// What the user likes at length 1: their own vector and the mean of their titles', the latter counting more with every title.
+fn preference(vectors: &Vectors, liked: &[Liked], own: Option<&[f32]>) -> Option<Vec<f32>> {
+    let mean = mean(vectors, liked);
+    let own = own.filter(|own| own.len() == vectors.width());
+    let (Some(mean), Some(own)) = (&mean, own) else { return mean.or(own.map(<[f32]>::to_vec)) };
+    let said = OWN_VECTOR / (OWN_VECTOR + liked.len() as f32);
+    let both = own.iter().zip(mean);
+    unit(both.map(|(own, mean)| said * own + (1.0 - said) * mean).collect())
+}
+
 /// The weighted mean of the titles' vectors at length 1; `None` if nothing is left of it.
-fn preference(vectors: &Vectors, liked: &[Liked]) -> Option<Vec<f32>> {
+fn mean(vectors: &Vectors, liked: &[Liked]) -> Option<Vec<f32>> {
     let mut sum = vec![0.0; vectors.width()];
     for Liked { row, weight, .. } in liked {
         for (sum, number) in sum.iter_mut().zip(vectors.get(*row)?) {
             *sum += weight * number;
         }
     }
-    let length = dot(&sum, &sum).sqrt();
+    unit(sum)
+}
+
+/// A vector at length 1; `None` if it points nowhere.
+fn unit(vector: Vec<f32>) -> Option<Vec<f32>> {
+    let length = dot(&vector, &vector).sqrt();
     (length > 0.0 && length.is_finite())
-        .then(|| sum.into_iter().map(|number| number / length).collect())
+        .then(|| vector.into_iter().map(|number| number / length).collect())
 }
 
 /// What is near each of the very latest titles: the weighted mean of the cosines.

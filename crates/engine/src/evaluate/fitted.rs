@@ -178,6 +178,7 @@ impl Fitted {
             narrowed: true,
             limit: LIST,
             personal: None,
+            own_vector: None,
             trace: None,
         };
         let sources: Vec<_> = self.sources.iter().map(|source| question.ask(*source)).collect();

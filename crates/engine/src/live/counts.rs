@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashSet};
 
 use sha2::{Digest, Sha256};
-use sona_domain::{Content, Cursor, Event, LoggedEvent, Timestamp, UserId, Zone};
+use sona_domain::{Content, Cursor, Event, LoggedEvent, Timestamp, UserAttributes, UserId, Zone};
 use sona_numeric::sequence::{self, Popularity, Transitions};
 
 use crate::history::History;
@@ -87,9 +87,14 @@ impl Counts {
         self.trending.forget_at(viewer, &share.rows)
     }
 
-    /// Takes an engagement into the trending titles.
-    pub(crate) fn trend(&mut self, row: u32, event: &Event, now: Timestamp) {
-        let circumstances = Circumstances::of(event, &self.timezone);
+    /// Takes an engagement into the trending titles; what is known of its user counts where it says nothing of them.
+    pub(crate) fn trend(
+        &mut self,
+        row: u32,
+        (event, user): (&Event, Option<&UserAttributes>),
+        now: Timestamp,
+    ) {
+        let circumstances = Circumstances::of(event, user, &self.timezone);
         let viewer = viewer_key(&event.user_id);
         self.trending.add(row, viewer, (event.timestamp, circumstances), now);
     }

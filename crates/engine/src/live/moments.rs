@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use sona_domain::{Circumstance, Event, Region, RequestContext, Zone};
+use sona_domain::{Circumstance, Event, Region, RequestContext, UserAttributes, Zone};
 
 /// A set of circumstances: one bit each, and where.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -14,10 +14,15 @@ pub(crate) struct Circumstances {
 const _: () = assert!(Circumstance::COUNT <= u32::BITS as usize, "one bit each");
 
 impl Circumstances {
-    /// Those of an event; its time is read off a clock in `zone` unless it names another.
-    pub(crate) fn of(event: &Event, zone: &Zone) -> Self {
+    /// Those of an event; its time is read off a clock in `zone` unless it names another, and who did it is looked up in what
+    /// is known of the user unless it says so.
+    pub(crate) fn of(event: &Event, user: Option<&UserAttributes>, zone: &Zone) -> Self {
         let context = event.context.as_ref().map(RequestContext::of_event).unwrap_or_default();
-        let context = context.at(event.timestamp, zone);
+        let mut context = context.at(event.timestamp, zone);
+        if let Some(user) = user {
+            context.age_range = context.age_range.or(user.age_range);
+            context.region = context.region.or(user.region);
+        }
         let bits = context.circumstances().fold(0, |bits, one| bits | 1 << one.index());
         Self { bits, region: context.region }
     }

@@ -1,12 +1,11 @@
-//! The users' states in memory: loaded from the log on a miss, moved by every event after that.
+//! The users' states in memory: read from the database on a miss, moved by every event after that.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
 use sona_domain::profile::{AFFINITY_STEP, NEUTRAL_AFFINITY};
 use sona_domain::{Cursor, EventRules, LoggedEvent, Profile, Timestamp, UserId};
-use sona_store::Events;
 
 use crate::adapters::Resident;
 use crate::catalogue::{Catalogue, View};
@@ -17,8 +16,12 @@ use crate::ranker::features::Layout;
 use crate::ranker::viewer::Viewer;
 use crate::snapshot::Snapshot;
 
+pub(crate) mod stored;
+
 #[cfg(test)]
 mod tests;
+
+use stored::{StoredUser, StoredUsers, Written};
 
 /// Bytes a user takes besides what grows with them: a place in the cache and its order of use, two copies of the id.
 const PLACE: usize = 400;
@@ -104,6 +107,7 @@ impl Taste {
 pub(crate) struct User {
     state: RwLock<UserState>,
     taste: Mutex<Option<Arc<Taste>>>,
+    written: RwLock<Option<Arc<Written>>>,
     /// What is private of them.
     pub(crate) adapter: Resident,
 }
@@ -112,8 +116,10 @@ pub(crate) struct User {
 pub(crate) struct Users {
     resident: moka::future::Cache<UserId, Arc<User>>,
     rules: EventRules,
-    /// Counts removals; a load that saw one happen starts again.
-    removals: AtomicU64,
+    /// Counts removals and writes; a load that saw one happen starts again.
+    changes: AtomicU64,
+    /// The place of the last write to a user that was taken in.
+    pub(crate) writes_seen: AtomicI64,
 }
 
 impl Users {
@@ -121,34 +127,32 @@ impl Users {
     pub(crate) fn new(max_bytes: u64, rules: EventRules) -> Self {
         let resident = moka::future::Cache::builder()
             .max_capacity(max_bytes)
-            .weigher(|_, user: &Arc<User>| {
-                user.state().memory().saturating_add(user.adapter.memory())
-            })
+            .weigher(|_, user: &Arc<User>| user.memory().saturating_add(user.adapter.memory()))
             .build();
-        Self { resident, rules, removals: AtomicU64::new(0) }
+        Self { resident, rules, changes: AtomicU64::new(0), writes_seen: AtomicI64::new(0) }
     }
 
     /// The user's state. An unknown user has an empty one.
     pub(crate) async fn get(
         &self,
         id: &UserId,
-        store: &dyn Events,
+        database: &impl StoredUsers,
         catalogue: &Catalogue,
     ) -> Result<Arc<User>> {
         loop {
             if let Some(user) = self.resident.get(id).await {
                 return Ok(user);
             }
-            let removals = self.removals.load(Ordering::Acquire);
+            let changes = self.changes.load(Ordering::Acquire);
             let load = async {
-                let histories = store.histories(std::slice::from_ref(id)).await?;
-                Ok::<_, Error>(self.fold(&histories.concat(), catalogue))
+                let stored = database.read(std::slice::from_ref(id)).await?.pop();
+                Ok::<_, Error>(self.fold(stored.unwrap_or_default(), catalogue))
             };
             let user = self.resident.try_get_with_by_ref(id, load).await.map_err(Error::Shared)?;
-            if removals == self.removals.load(Ordering::Acquire) {
+            if changes == self.changes.load(Ordering::Acquire) {
                 return Ok(user);
             }
-            // Somebody was removed while we read; what we read may be from before that.
+            // Somebody was removed or written while we read; what we read may be from before that.
             self.resident.invalidate(id).await;
         }
     }
@@ -157,11 +161,11 @@ impl Users {
     pub(crate) async fn load_all(
         &self,
         ids: &[UserId],
-        store: &dyn Events,
+        database: &impl StoredUsers,
         catalogue: &Catalogue,
     ) -> Result<Vec<Arc<User>>> {
         loop {
-            let removals = self.removals.load(Ordering::Acquire);
+            let changes = self.changes.load(Ordering::Acquire);
             // Each once: a batch names the same user many times.
             let mut found = HashMap::with_capacity(ids.len());
             for id in ids {
@@ -178,37 +182,42 @@ impl Users {
             });
             let mut found: HashMap<_, _> =
                 found.into_iter().filter_map(|(id, user)| Some((id, user?))).collect();
-            let histories = store.histories(&missing).await?;
-            for (id, events) in missing.iter().zip(histories) {
-                let load = async { Ok::<_, Error>(self.fold(&events, catalogue)) };
+            let stored = database.read(&missing).await?;
+            for (id, stored) in missing.iter().zip(stored) {
+                let load = async { Ok::<_, Error>(self.fold(stored, catalogue)) };
                 let user = self.resident.try_get_with_by_ref(id, load).await;
                 found.insert(id, user.map_err(Error::Shared)?);
             }
-            if removals == self.removals.load(Ordering::Acquire) {
+            if changes == self.changes.load(Ordering::Acquire) {
                 return Ok(ids.iter().map(|id| found[id].clone()).collect());
             }
-            // As in `get`: what was read may be from before a removal.
+            // As in `get`: what was read may be from before a change.
             for id in &missing {
                 self.resident.invalidate(id).await;
             }
         }
     }
 
-    /// Weighs a user anew whose history has grown. Only for whoever also removes users, so that nobody is brought
+    /// Weighs a user anew who has grown. Only for whoever also removes users, so that nobody is brought
     /// back by it.
     pub(crate) async fn weigh(&self, id: &UserId, user: &Arc<User>) {
         self.resident.insert(id.clone(), user.clone()).await;
     }
 
+    /// Notes that rows of users changed otherwise than by events: who is being read meanwhile is read again.
+    pub(crate) fn changed(&self) {
+        self.changes.fetch_add(1, Ordering::AcqRel);
+    }
+
     /// Forgets one user; says whether they were in memory.
     pub(crate) async fn forget(&self, id: &UserId) -> bool {
-        self.removals.fetch_add(1, Ordering::AcqRel);
+        self.changed();
         self.resident.remove(id).await.is_some()
     }
 
     /// Forgets the users of whom `is_gone` says so.
     pub(crate) async fn forget_where(&self, is_gone: impl Fn(&UserId) -> bool) {
-        self.removals.fetch_add(1, Ordering::AcqRel);
+        self.changed();
         let gone: Vec<_> = self
             .resident
             .iter()
@@ -235,8 +244,9 @@ impl Users {
         self.resident.entry_count()
     }
 
-    fn fold(&self, events: &[LoggedEvent], catalogue: &Catalogue) -> Arc<User> {
-        let rows = catalogue.rows_of(events.iter().map(|logged| &logged.event.content_id));
+    fn fold(&self, stored: StoredUser, catalogue: &Catalogue) -> Arc<User> {
+        let events = stored.events.iter();
+        let rows = catalogue.rows_of(events.clone().map(|logged| &logged.event.content_id));
         let view = catalogue.latest();
         let mut state = UserState::new();
         for (row, logged) in rows.into_iter().zip(events) {
@@ -245,6 +255,7 @@ impl Users {
         Arc::new(User {
             state: RwLock::new(state),
             taste: Mutex::new(None),
+            written: RwLock::new(stored.written.map(Arc::new)),
             adapter: Resident::default(),
         })
     }
@@ -254,6 +265,26 @@ impl User {
     /// The state as it is; hold it briefly.
     pub(crate) fn state(&self) -> RwLockReadGuard<'_, UserState> {
         self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What others wrote of the user, if they did.
+    pub(crate) fn written(&self) -> Option<Arc<Written>> {
+        self.written.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes over what others wrote of the user unless something newer is known.
+    pub(crate) fn take_in(&self, written: Written) {
+        let mut known = self.written.write().unwrap_or_else(PoisonError::into_inner);
+        if known.as_ref().is_none_or(|known| known.sequence <= written.sequence) {
+            *known = Some(Arc::new(written));
+        }
+    }
+
+    /// Bytes the user takes in memory, without the adapter, in whole steps.
+    fn memory(&self) -> u32 {
+        let written = self.written().map_or(0, |written| written.memory());
+        let written = written.next_multiple_of(STEP);
+        self.state().memory().saturating_add(u32::try_from(written).unwrap_or(u32::MAX))
     }
 
     /// Takes in an event of this user unless it is included already; true if the user weighs more by it.

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use sona_domain::{RequestContext, Source};
 
+use crate::candidates::content::OWN_VECTOR;
 use crate::ranker::replay::CHEAP;
 
 /// Of so many titles what a user said they like is half as loud.
@@ -72,11 +73,15 @@ impl Default for Fusion {
 impl Fusion {
     /// The weights for a user of whom `titles` are known: what follows from their titles weighs less the fewer there are.
     /// A mood or a company that is asked for is heard; genres they said they like speak loudest before the first title and
-    /// fade.
-    pub(crate) fn for_user(&self, titles: usize, asked: &RequestContext) -> Self {
+    /// fade. Whoever has a vector of their own is known by it as by [`OWN_VECTOR`] titles.
+    pub(crate) fn for_user(&self, titles: usize, asked: &RequestContext, has_vector: bool) -> Self {
         let titles = titles as f32;
         // Of nothing nothing follows, whatever it weighs.
-        let known = if titles > 0.0 { titles / (titles + self.newcomer_titles) } else { 1.0 };
+        let known_by = |titles: f32| {
+            if titles > 0.0 { titles / (titles + self.newcomer_titles) } else { 1.0 }
+        };
+        let known = known_by(titles);
+        let known_by_vector = known_by(if has_vector { titles + OWN_VECTOR } else { titles });
         let mut louder = 0.0;
         if asked.mood.is_some() || asked.company.is_some() {
             louder += ASKED;
@@ -93,7 +98,7 @@ impl Fusion {
             sequence: self.sequence * known,
             attributes: self.attributes * known,
             embedding: self.embedding * known,
-            content: self.content * known,
+            content: self.content * known_by_vector,
             graph: self.graph * known,
             context: self.context * (1.0 + louder),
             ..self.clone()

@@ -166,7 +166,7 @@ impl<'e> Replay<'e> {
         let rows = engine.catalogue.rows_of(past.window.iter().map(|l| &l.event.content_id));
         for (logged, row) in past.window.iter().zip(rows) {
             if engine.options.events.weight(&logged.event) > 0.0 {
-                counts.trend(row, &logged.event, logged.event.timestamp);
+                counts.trend(row, (&logged.event, None), logged.event.timestamp);
             }
         }
         engine.list_all(&mut counts);
@@ -229,7 +229,7 @@ impl<'e> Replay<'e> {
         let Some(history) = self.past.histories.get(&event.user_id) else { return };
         self.counts.apply(row, logged.cursor, history);
         if self.trends && self.engine.options.events.weight(event) > 0.0 {
-            self.counts.trend(row, event, event.timestamp);
+            self.counts.trend(row, (event, None), event.timestamp);
             self.counts.trending.expire(event.timestamp);
         }
     }
@@ -290,6 +290,7 @@ impl<'e> Replay<'e> {
             narrowed: true,
             limit: options.fusion.candidates_per_source,
             personal: None,
+            own_vector: None,
             trace: None,
         };
         answer(&Ensemble::for_ranker(&question, &options.fusion, 1))

@@ -25,3 +25,4 @@ mod vectors_elsewhere;
 mod vectors_sides;
 mod warm;
 mod world;
+mod written_users;

@@ -13,7 +13,7 @@ use crate::tokens::{end_user, secret_server};
 /// Bodies per run; each is sent to one URL.
 const CASES: u32 = 400;
 
-const URLS: [(Method, &str); 10] = [
+const URLS: [(Method, &str); 12] = [
     (Method::POST, "/api/v1/recommendations"),
     (Method::POST, "/api/v1/personalization/score"),
     (Method::POST, "/api/v1/profile/update"),
@@ -21,6 +21,8 @@ const URLS: [(Method, &str); 10] = [
     (Method::POST, "/api/v1/content"),
     (Method::POST, "/api/v1/content/bulk"),
     (Method::POST, "/api/v1/embeddings/bulk"),
+    (Method::POST, "/api/v1/users/bulk"),
+    (Method::PUT, "/api/v1/users/user-1"),
     (Method::PUT, "/api/v1/content/title-1"),
     (Method::PATCH, "/api/v1/content/title-1"),
     (Method::POST, "/api/v1/lora/train"),
@@ -100,6 +102,8 @@ fn valid(url: usize) -> Value {
         2 => {
             json!({"user_id": "user-1", "content_id": "title-2", "event_type": "watch", "context": {}})
         }
+        7 => json!([{"user_id": "user-3", "age_range": "25-34", "genres": ["Drama"]}]),
+        8 => json!({"user_id": "user-1", "region": "DE"}),
         4 => json!([{"content_id": "title-3", "title": "T", "genres": ["Drama"]}]),
         _ => json!({"content_id": "title-1", "title": "T", "year": 1999, "credits": []}),
     }

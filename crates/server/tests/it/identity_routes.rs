@@ -38,7 +38,13 @@ impl Route {
         if let Some((kind, body)) = &self.body {
             let mut body = body.clone();
             if self.names_a_user {
-                body["user_id"] = user.into();
+                if let Some(entries) = body.as_array_mut() {
+                    for entry in entries {
+                        entry["user_id"] = user.into();
+                    }
+                } else {
+                    body["user_id"] = user.into();
+                }
             }
             request = request.header("content-type", kind).body(body.to_string());
         }

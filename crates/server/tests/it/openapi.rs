@@ -201,6 +201,7 @@ async fn the_document_names_the_fields_that_are_read() {
         ("ProfileUpdate", "/api/v1/profile/update", unknown.clone()),
         ("Viewing", "/api/v1/profile/update", json!({"user_id": "u", "viewing_events": [unknown]})),
         ("EventInput", "/api/v1/events/track", unknown.clone()),
+        ("UserInput", "/api/v1/users/bulk", unknown.clone()),
         ("Content", "/api/v1/content", unknown.clone()),
         (
             "Credit",

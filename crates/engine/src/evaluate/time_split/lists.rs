@@ -232,7 +232,8 @@ fn list(
         return best.unwrap_or_default().into_iter().filter(|(_, score)| *score > 0.0).collect();
     }
     let Some(serving) = question.serving.filter(|_| model.is_ranked()) else {
-        let fusion = fusion.for_user(question.taste.engaged.len(), question.context);
+        let titles = question.taste.engaged.len();
+        let fusion = fusion.for_user(titles, question.context, question.own_vector.is_some());
         let part = part(&|source| fusion.weight(source) > 0.0);
         return Ensemble::new(part, question.allowed, &fusion, LIST).list(LIST);
     };

@@ -60,7 +60,7 @@ fn counts_of(log: &[(u32, LoggedEvent)], trained: Cursor, options: &Options) -> 
     let transitions = Transitions::from_sequences(ROWS, &sequences, &(&options.sequence).into());
     let mut counts = Counts::new(transitions, viewers, trained, options, now);
     for (row, logged) in base {
-        counts.trend(*row, &logged.event, now);
+        counts.trend(*row, (&logged.event, None), now);
     }
     for batch in rest.chunks(3) {
         for event in batch {
@@ -68,7 +68,7 @@ fn counts_of(log: &[(u32, LoggedEvent)], trained: Cursor, options: &Options) -> 
         }
         for (row, logged) in batch {
             counts.apply(*row, logged.cursor, &latest[&logged.event.user_id]);
-            counts.trend(*row, &logged.event, now);
+            counts.trend(*row, (&logged.event, None), now);
         }
     }
     counts

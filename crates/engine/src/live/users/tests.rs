@@ -1,8 +1,6 @@
 //! A user who is removed while somebody reads their history.
 
-use async_trait::async_trait;
 use sona_domain::{ContentId, Event, EventId, EventType};
-use sona_store::{AppendOutcome, Result as StoreResult};
 use tokio::sync::Notify;
 
 use super::*;
@@ -16,31 +14,14 @@ struct SlowLog {
     go_on: Notify,
 }
 
-#[async_trait]
-impl Events for SlowLog {
-    async fn histories(&self, users: &[UserId]) -> StoreResult<Vec<Vec<LoggedEvent>>> {
+impl StoredUsers for SlowLog {
+    async fn read(&self, ids: &[UserId]) -> Result<Vec<StoredUser>> {
         let events = if self.removed.load(Ordering::SeqCst) { vec![] } else { vec![event()] };
         if self.reads.fetch_add(1, Ordering::SeqCst) == 0 {
             self.reading.notify_one();
             self.go_on.notified().await;
         }
-        Ok(vec![events; users.len()])
-    }
-
-    async fn append(&self, _: &[Event], _: Timestamp) -> StoreResult<Vec<AppendOutcome>> {
-        unreachable!("only histories are read")
-    }
-
-    async fn head(&self) -> StoreResult<Cursor> {
-        unreachable!("only histories are read")
-    }
-
-    async fn after(&self, _: Cursor, _: usize) -> StoreResult<Vec<LoggedEvent>> {
-        unreachable!("only histories are read")
-    }
-
-    async fn since(&self, _: Timestamp, _: Cursor, _: usize) -> StoreResult<Vec<LoggedEvent>> {
-        unreachable!("only histories are read")
+        Ok(vec![StoredUser { events, written: None }; ids.len()])
     }
 }
 
