@@ -72,6 +72,18 @@ impl Entity {
     }
 }
 
+impl From<ContentId> for Entity {
+    fn from(id: ContentId) -> Self {
+        Self::Content(id)
+    }
+}
+
+impl From<UserId> for Entity {
+    fn from(id: UserId) -> Self {
+        Self::User(id)
+    }
+}
+
 /// What there are vectors of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum EntityType {

@@ -1,6 +1,6 @@
 //! What can go wrong in the engine, named after what the caller can do about it.
 
-use sona_domain::ContentId;
+use sona_domain::{ContentId, UserId};
 
 /// A result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -11,6 +11,9 @@ pub enum Error {
     /// The catalogue has no such entry.
     #[error("there is no content {0:?}")]
     UnknownContent(ContentId),
+    /// There is no such user.
+    #[error("there is no user {0:?}")]
+    UnknownUser(UserId),
     /// The catalogue already has an entry of this id.
     #[error("content {0:?} exists already")]
     ContentExists(ContentId),
@@ -90,6 +93,7 @@ impl Error {
                 )
             }
             Self::UnknownContent(_)
+            | Self::UnknownUser(_)
             | Self::ContentExists(_)
             | Self::Closed
             | Self::LostJob(_)

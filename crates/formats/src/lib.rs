@@ -51,4 +51,4 @@ pub use recognise::{Dataset, recognise};
 pub use rejects::Rejects;
 pub use row::{EventRow, ItemAttributes, Rejected, Row};
 pub use source::{Contents, Rows, Source, Split};
-pub use vectors::{CONTENT_ID, VECTOR, VectorRow, vectors};
+pub use vectors::{CONTENT_ID, USER_ID, VECTOR, VectorRow, vectors};

@@ -277,6 +277,7 @@ impl From<sona_engine::Error> for ApiError {
         use sona_engine::Error;
         match error.root() {
             Error::UnknownContent(_) => Self::new(Code::UnknownContent, error.to_string()),
+            Error::UnknownUser(_) => Self::new(Code::UnknownUser, error.to_string()),
             Error::Width { .. } => Self::invalid_at("/embeddings", error.to_string()),
             Error::ContentExists(_) => Self::new(Code::ContentExists, error.to_string()),
             Error::Adapter(refused) => of_adapter(refused),
@@ -444,6 +445,7 @@ mod tests {
         for (error, code) in [
             (Error::UnknownContent(id()), Code::UnknownContent),
             (Error::ContentExists(id()), Code::ContentExists),
+            (Error::UnknownUser(sona_domain::UserId::new("u").expect("an id")), Code::UnknownUser),
             (Error::Busy, Code::Busy),
             (Error::Closed, Code::ShuttingDown),
             (Error::NothingToTrain("x".to_owned()), Code::Internal),

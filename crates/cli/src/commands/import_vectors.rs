@@ -20,11 +20,13 @@ use crate::wiring;
   Parquet       columns content_id (text) and vector (list of floats)
   safetensors   a tensor `vectors`, float32 [n, width], and in the metadata `content_ids`,
                 a JSON list of n ids
+With user_id (user_ids) in the place of content_id (content_ids) a vector is of a user: it says
+what they like before they have done anything, and less with every title they watch.
 
 Vectors are kept as a set with a name. `encoder.vectors = \"NAME\"` in the configuration puts it
 in use: servers read it once it is whole, and again after every import. All vectors of a set have
 one width, and only their direction counts. A vector that is there is replaced. Titles must be in
-the catalogue.
+the catalogue, users must have acted or been written (PUT /api/v1/users/{user_id}).
 
 Bad rows go to the rejects file with file, line (or row), column and reason; the exit code is
 then 2.

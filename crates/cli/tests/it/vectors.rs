@@ -65,6 +65,20 @@ async fn similar(sona: &Sona, id: &str, expect: &str) -> Value {
     }
 }
 
+/// Waits until the first title of a user's list is `expect`.
+async fn offered(sona: &Sona, user: &str, expect: &str) {
+    let begun = std::time::Instant::now();
+    loop {
+        let ask = json!({"user_id": user, "limit": 1});
+        let list = post(sona, "/api/v1/recommendations", ask).await;
+        if list["recommendations"][0]["content_id"] == expect {
+            return;
+        }
+        assert!(begun.elapsed() < PATIENCE, "{list:#}");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn imported_served_and_used() {
     for backend in backends() {
@@ -113,6 +127,19 @@ async fn imported_served_and_used() {
         put(&folder, "again.jsonl", &[json!({"content_id": "f", "vector": [-1, 0.3]})]);
         folder.sona(&["import-vectors", "again.jsonl", "--encoder", "mini"]).expect(0);
         similar(&sona, "a", "b").await;
+
+        // A user who has done nothing yet, and one who is not there.
+        let (status, _) =
+            send(reqwest::Method::PUT, &sona, "/api/v1/users/new", json!({"region": "DE"})).await;
+        assert_eq!(status, 200);
+        let own = |id: &str| json!({"user_id": id, "vector": [1, 0]});
+        put(&folder, "users.jsonl", &[own("nobody"), own("new")]);
+        let import = ["import-vectors", "users.jsonl", "--encoder", "mini", "--json"];
+        let imported = folder.sona(&import).expect(2).json();
+        assert_eq!((&imported["written"], &imported["rejected"]), (&json!(1), &json!(1)));
+        let rejects = fs_err::read_to_string(folder.path().join("users.jsonl.rejects.csv"));
+        assert!(rejects.expect("written").contains("users.jsonl,1,user_id,"));
+        offered(&sona, "new", "a").await;
 
         // What is gone is gone, and another process starts with the same.
         send(reqwest::Method::DELETE, &sona, "/api/v1/content/b", Value::Null).await;

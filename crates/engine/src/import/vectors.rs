@@ -1,4 +1,4 @@
-//! Import of vectors made elsewhere, as a set with a name, in batches of one transaction each.
+//! Import of vectors made elsewhere, of titles and users, as a set with a name, in batches of one transaction each.
 //!
 //! The set is in use only when its first import has come to its end. One that was interrupted is given again from the
 //! beginning: vectors that are there are written over.
@@ -6,9 +6,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use sona_domain::ContentId;
+use sona_domain::{Embedding, Entity, EntityType};
 use sona_formats::rejects::Kinds;
-use sona_formats::{CONTENT_ID, Rejected, Rejects, VECTOR, VectorRow, vectors};
+use sona_formats::{CONTENT_ID, Rejected, Rejects, USER_ID, VECTOR, VectorRow, vectors};
 use sona_store::Store;
 use tokio::sync::mpsc::{self, Sender};
 
@@ -52,13 +52,38 @@ pub struct ImportedVectors {
 #[derive(Default)]
 struct Batch {
     good: Vec<VectorRow>,
+    /// Of users, each with what is said if there is no such user.
+    of_users: Vec<(VectorRow, Rejected)>,
     rejected: Vec<Rejected>,
     numbers: usize,
 }
 
 impl Batch {
     fn is_full(&self) -> bool {
-        self.good.len() + self.rejected.len() >= BATCH_ROWS || self.numbers >= BATCH_NUMBERS
+        let rows = self.good.len() + self.of_users.len() + self.rejected.len();
+        rows >= BATCH_ROWS || self.numbers >= BATCH_NUMBERS
+    }
+
+    /// Moves rows of users to the good or the bad ones, as the database knows them or not.
+    async fn look_users_up(&mut self, store: &dyn Store) -> Result<(), ImportError> {
+        let ids = self.of_users.iter().filter_map(|(row, _)| match &row.entity {
+            Entity::User(id) => Some(id.clone()),
+            Entity::Content(_) => None,
+        });
+        let ids: Vec<_> = ids.collect();
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let known = store.known_users(&ids).await?;
+        for ((row, unknown), id) in std::mem::take(&mut self.of_users).into_iter().zip(ids) {
+            if known.contains(&id) {
+                self.good.push(row);
+            } else {
+                self.rejected.push(unknown);
+            }
+        }
+        self.rejected.sort_by_key(|rejected| rejected.line);
+        Ok(())
     }
 }
 
@@ -84,19 +109,23 @@ impl Importer {
         let (sender, mut batches) = mpsc::channel::<Batch>(WAITING);
         let reader = tokio::task::spawn_blocking(move || checks.run(rows, &sender));
         let mut done = ImportedVectors { width, ..ImportedVectors::default() };
-        while let Some(Batch { good, rejected, .. }) = batches.recv().await {
+        let mut titles = false;
+        while let Some(mut batch) = batches.recv().await {
+            batch.look_users_up(&*store).await?;
+            let Batch { good, rejected, .. } = batch;
             rejects.append(path, &rejected)?;
             done.read += (good.len() + rejected.len()) as u64;
             done.written += good.len() as u64;
             done.rejected += rejected.len() as u64;
             done.width = done.width.or(good.first().map(|row| row.vector.len()));
-            let good: Vec<_> =
-                good.into_iter().map(|row| imported(row.content_id, row.vector)).collect();
+            titles |= good.iter().any(|row| row.entity.kind() == EntityType::Content);
+            let good: Vec<Embedding> =
+                good.into_iter().map(|row| imported(row.entity, row.vector)).collect();
             store.put_embeddings(&options.name, &good, self.clock.now()).await?;
             report(&done);
         }
         reader.await?;
-        if let Some(width) = done.width {
+        if let Some(width) = done.width.filter(|_| titles) {
             store.complete_embeddings(&options.name, width, self.clock.now()).await?;
         }
         done.kinds = rejects.kinds().clone();
@@ -123,10 +152,16 @@ impl Checks {
         let mut batch = Batch::default();
         while let Some(row) = rows.next() {
             match row {
-                Ok(row) => match self.check(&row.content_id, row.vector.len()) {
+                Ok(row) => match self.check(&row.entity, row.vector.len()) {
                     Ok(()) => {
                         batch.numbers += row.vector.len();
-                        batch.good.push(row);
+                        match &row.entity {
+                            Entity::Content(_) => batch.good.push(row),
+                            Entity::User(id) => {
+                                let unknown = format!("there is no user {id:?}; write them first");
+                                batch.of_users.push((row, rows.refuse(USER_ID, unknown)));
+                            }
+                        }
                     }
                     Err((column, reason)) => batch.rejected.push(rows.refuse(column, reason)),
                 },
@@ -140,8 +175,10 @@ impl Checks {
         let _ = batches.blocking_send(batch);
     }
 
-    fn check(&mut self, id: &ContentId, width: usize) -> Result<(), (&'static str, String)> {
-        if !self.known.has(id) {
+    fn check(&mut self, entity: &Entity, width: usize) -> Result<(), (&'static str, String)> {
+        if let Entity::Content(id) = entity
+            && !self.known.has(id)
+        {
             let reason = format!("{id:?} is not in the catalogue; import the catalogue first");
             return Err((CONTENT_ID, reason));
         }

@@ -1,17 +1,19 @@
 //! Vectors that were made elsewhere: taken in as a set with a name, and kept up to date in memory where that set is in use.
 
+use std::sync::Arc;
+
 use sha2::{Digest, Sha256};
-use sona_domain::{ContentId, Embedding, Entity};
+use sona_domain::{Embedding, Entity, EntityType};
 
 use super::TextDigest;
 use super::follow::BATCH;
 use crate::Engine;
 use crate::error::{Error, Result};
 
-/// An imported vector, ready to be stored. Nothing is known of the text it was made from, so its digest is its own.
-pub(crate) fn imported(content_id: ContentId, vector: Vec<f32>) -> Embedding {
+/// An imported vector, ready to be stored. Nothing is known of what it was made from, so its digest is its own.
+pub(crate) fn imported(entity: Entity, vector: Vec<f32>) -> Embedding {
     let source_digest = digest(&vector);
-    Embedding { entity: Entity::Content(content_id), vector, source_digest }
+    Embedding { entity, vector, source_digest }
 }
 
 fn digest(vector: &[f32]) -> TextDigest {
@@ -21,33 +23,64 @@ fn digest(vector: &[f32]) -> TextDigest {
 
 impl Engine {
     /// Adds or replaces vectors of the imported set `name` ([`sona_domain::embedding::imported`]), all or none, of titles
-    /// that exist; if the set is in use they are when this returns. Of several of one title the last counts.
+    /// and users that exist; if the set is in use they are when this returns. Of several of one of them the last counts.
     ///
     /// # Errors
-    /// [`Error::UnknownContent`] if the catalogue has no such title; [`Error::Width`] if a vector is not as wide as those of
-    /// the set.
-    pub async fn put_vectors(&self, name: &str, vectors: Vec<(ContentId, Vec<f32>)>) -> Result<()> {
-        let Some((_, first)) = vectors.first() else { return Ok(()) };
-        let width = self.set_width(name).await?.unwrap_or(first.len());
-        for (content_id, vector) in &vectors {
-            if vector.len() != width {
-                return Err(Error::Width { expected: width, found: vector.len() });
-            }
-            if self.content(content_id).is_none() {
-                return Err(Error::UnknownContent(content_id.clone()));
-            }
+    /// [`Error::UnknownContent`] if the catalogue has no such title; [`Error::UnknownUser`] if there is no such user;
+    /// [`Error::Width`] if a vector is not as wide as those of the set.
+    pub async fn put_vectors<E: Into<Entity>>(
+        self: &Arc<Self>,
+        name: &str,
+        vectors: Vec<(E, Vec<f32>)>,
+    ) -> Result<()> {
+        let vectors = vectors.into_iter().map(|(entity, vector)| imported(entity.into(), vector));
+        let vectors: Vec<_> = vectors.collect();
+        let Some(first) = vectors.first() else { return Ok(()) };
+        let width = self.set_width(name).await?.unwrap_or(first.vector.len());
+        if let Some(other) = vectors.iter().find(|other| other.vector.len() != width) {
+            return Err(Error::Width { expected: width, found: other.vector.len() });
         }
-        let embeddings: Vec<_> = vectors.into_iter().map(|(id, v)| imported(id, v)).collect();
+        self.check_known(&vectors).await?;
         let now = self.clock.now();
-        self.store.put_embeddings(name, &embeddings, now).await?;
+        self.store.put_embeddings(name, &vectors, now).await?;
+        let (titles, users): (Vec<_>, Vec<_>) =
+            vectors.into_iter().partition(|vector| vector.entity.kind() == EntityType::Content);
+        if !users.is_empty() {
+            self.see_user_writes().await?;
+        }
+        if titles.is_empty() {
+            return Ok(());
+        }
         self.store.complete_embeddings(name, width, now).await?;
-        self.take_in(name, embeddings);
+        self.take_in(name, titles);
         if self.encoders.imported() == Some(name) && self.vectors().encoder() != name {
             self.load_vectors().await?;
         }
         // Who else wrote to the set meanwhile is found out beside the requests.
         self.follower.wake();
         Ok(())
+    }
+
+    /// Sees to it that there is everything that vectors are of.
+    async fn check_known(&self, vectors: &[Embedding]) -> Result<()> {
+        let mut users = Vec::new();
+        for vector in vectors {
+            match &vector.entity {
+                Entity::Content(id) if self.content(id).is_none() => {
+                    return Err(Error::UnknownContent(id.clone()));
+                }
+                Entity::Content(_) => {}
+                Entity::User(id) => users.push(id.clone()),
+            }
+        }
+        if users.is_empty() {
+            return Ok(());
+        }
+        let known = self.store.known_users(&users).await?;
+        match users.into_iter().find(|user| !known.contains(user)) {
+            Some(unknown) => Err(Error::UnknownUser(unknown)),
+            None => Ok(()),
+        }
     }
 
     /// How wide the vectors of a set are; `None` if there is no such set.

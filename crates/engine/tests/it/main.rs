@@ -20,6 +20,7 @@ mod lists;
 mod ranker;
 mod score;
 mod training;
+mod user_vectors;
 mod vectors;
 mod vectors_elsewhere;
 mod vectors_sides;

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use sona_domain::{Content, Timestamp};
+use sona_domain::{Content, Entity, Region, Source, Timestamp, UserAttributes};
 use sona_engine::{Engine, Options, Parts, RecommendRequest, ScoreRequest};
 use sona_testkit::clock::ManualClock;
 use sona_testkit::databases::Backend;
@@ -11,6 +11,7 @@ use sona_testkit::ids::CountingIds;
 
 use crate::counting_store::CountingStore;
 use crate::on_both;
+use crate::vectors_sides::{SET, vector};
 use crate::world::{World, content_id, event, small_options, title, user_id, watch};
 
 const DAY: i64 = 86_400;
@@ -103,8 +104,16 @@ async fn a_warm_request_asks_the_database_nothing(backend: Backend) {
     let mut options = options();
     // Nobody looks for what other processes wrote meanwhile.
     options.live.follow_interval_ms = 60_000;
+    "test".clone_into(&mut options.encoder.vectors);
+    options.fusion.content = 0.2;
+    options.fusion.context = 0.2;
     let mut world = World::with(backend, options).await;
     fill(&world).await;
+    let known = UserAttributes { region: Region::parse("DE").ok(), ..UserAttributes::default() };
+    world.engine.put_users(&[(user_id("u1"), known)]).await.expect("written");
+    let vectors = (0..60).map(|n| (Entity::from(content_id(&format!("t{n}"))), vector(n)));
+    let vectors = vectors.chain([(Entity::from(user_id("u1")), vector(30))]).collect();
+    world.engine.put_vectors(SET, vectors).await.expect("written");
     world.train().await;
     world.engine.close().await;
     let store = sona_store::open(&world.database.url).await.expect("opened");
@@ -124,7 +133,13 @@ async fn a_warm_request_asks_the_database_nothing(backend: Backend) {
 
     store.take();
     let cold = world.list("u1", 5).await;
-    assert!(store.take().contains(&"histories"), "who is not in memory is looked up");
+    let asked = store.take();
+    let looked_up = |name| asked.contains(&name);
+    assert!(looked_up("histories") && looked_up("written_users"), "who is not in memory is read");
+    for source in [Source::Content, Source::Context] {
+        let status = cold.sources.iter().find(|status| status.source == source);
+        assert_eq!(status.expect("listed").absent, None, "what was written takes part");
+    }
     for limit in [1, 5, 50] {
         let list = world.engine.recommend(&request(limit, &["t1"])).await.expect("answered");
         assert_eq!(list.model_version, cold.model_version);

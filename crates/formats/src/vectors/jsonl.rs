@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{CONTENT_ID, VECTOR, VectorRow, at, row};
+use super::{CONTENT_ID, USER_ID, VECTOR, VectorRow, at, entity, row};
 use crate::jsonl::Objects;
 use crate::open::Input;
 use crate::row::{Problem, Rejected};
@@ -18,11 +18,15 @@ impl JsonVectors {
 }
 
 fn row_of(object: &Map<String, Value>) -> Result<VectorRow, Problem> {
-    let id = match object.get(CONTENT_ID) {
-        Some(Value::String(id)) => id.clone(),
-        Some(Value::Number(id)) => id.to_string(),
-        _ => return Err(at(CONTENT_ID, "expected the id of a title")),
+    let id = |name: &str| match object.get(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(id)) => Ok(Some(id.clone())),
+        Some(Value::Number(id)) => Ok(Some(id.to_string())),
+        Some(Value::Bool(_) | Value::Array(_) | Value::Object(_)) => {
+            Err(at(name, "expected an id"))
+        }
     };
+    let entity = entity(id(CONTENT_ID)?.as_deref(), id(USER_ID)?.as_deref())?;
     let Some(Value::Array(numbers)) = object.get(VECTOR) else {
         return Err(at(VECTOR, "expected a list of numbers"));
     };
@@ -30,7 +34,7 @@ fn row_of(object: &Map<String, Value>) -> Result<VectorRow, Problem> {
         Some(number) => Ok(number as f32),
         None => Err(at(VECTOR, format!("value {} is not a number", place + 1))),
     });
-    row(&id, numbers.collect::<Result<_, _>>()?)
+    row(entity, numbers.collect::<Result<_, _>>()?)
 }
 
 impl Reader<VectorRow> for JsonVectors {

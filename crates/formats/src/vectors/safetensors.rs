@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use sona_domain::embedding::MAX_EMBEDDING_WIDTH;
 
-use super::{VectorRow, row};
+use super::{CONTENT_ID, USER_ID, VectorRow, entity, row};
 use crate::error::Error;
 use crate::open::{Input, open};
 use crate::row::{Problem, Rejected};
@@ -17,9 +17,10 @@ use crate::source::{Reader, Step, broken};
 /// The largest header, in bytes; the format's own limit.
 const MAX_HEADER: u64 = 100_000_000;
 
-/// The tensor, and the key of the ids in the metadata.
+/// The tensor, and the keys of the ids in the metadata.
 const TENSOR: &str = "vectors";
-const IDS: &str = "content_ids";
+const CONTENT_IDS: &str = "content_ids";
+const USER_IDS: &str = "user_ids";
 const METADATA: &str = "__metadata__";
 
 /// What the header says of the tensor.
@@ -35,6 +36,8 @@ struct Tensor {
 pub(super) struct TensorVectors {
     input: Input,
     ids: Vec<String>,
+    /// What the ids are of: [`CONTENT_ID`] or [`USER_ID`].
+    column: &'static str,
     /// One row.
     bytes: Vec<u8>,
     /// Rows read.
@@ -54,7 +57,7 @@ impl TensorVectors {
         let header = header(&mut input).map_err(|error| {
             unusable(format!("the header of safetensors cannot be read: {error}"))
         })?;
-        let (tensor, ids) = described(header).map_err(unusable)?;
+        let (tensor, column, ids) = described(header).map_err(unusable)?;
         let [rows, width] = tensor.shape[..] else {
             return Err(unusable(format!("{TENSOR} must be [n, width], not {:?}", tensor.shape)));
         };
@@ -67,10 +70,11 @@ impl TensorVectors {
             return Err(unusable(detail));
         }
         if ids.len() as u64 != rows {
-            return Err(unusable(format!("{TENSOR} has {rows} rows, {IDS} {} ids", ids.len())));
+            let detail = format!("{TENSOR} has {rows} rows, {column}s {} ids", ids.len());
+            return Err(unusable(detail));
         }
         io::copy(&mut (&mut input).take(from), &mut io::sink())?;
-        Ok(Self { input, ids, bytes: vec![0; 4 * width as usize], count: 0 })
+        Ok(Self { input, ids, column, bytes: vec![0; 4 * width as usize], count: 0 })
     }
 }
 
@@ -86,19 +90,29 @@ fn header(input: &mut Input) -> io::Result<Map<String, Value>> {
     Ok(serde_json::from_slice(&text)?)
 }
 
-/// The tensor and the ids; in words what is missing.
-fn described(mut header: Map<String, Value>) -> Result<(Tensor, Vec<String>), String> {
+/// The tensor, what the ids are of, and the ids; in words what is missing.
+fn described(
+    mut header: Map<String, Value>,
+) -> Result<(Tensor, &'static str, Vec<String>), String> {
     let tensor = header.remove(TENSOR).ok_or_else(|| format!("there is no tensor {TENSOR}"))?;
     let tensor: Tensor = serde_json::from_value(tensor)
         .map_err(|error| format!("the header of {TENSOR} cannot be read: {error}"))?;
     if tensor.dtype != "F32" {
         return Err(format!("{TENSOR} must be float32 (F32), not {}", tensor.dtype));
     }
-    let ids = header.get(METADATA).and_then(|metadata| metadata.get(IDS)).and_then(Value::as_str);
-    let ids = ids.ok_or_else(|| format!("the metadata has no {IDS}"))?;
+    let listed = |name| header.get(METADATA).and_then(|metadata| metadata.get(name));
+    let text = |name| listed(name).and_then(Value::as_str);
+    let (column, ids) = match (text(CONTENT_IDS), text(USER_IDS)) {
+        (Some(ids), None) => (CONTENT_ID, ids),
+        (None, Some(ids)) => (USER_ID, ids),
+        (None, None) => return Err(format!("the metadata has no {CONTENT_IDS} and no {USER_IDS}")),
+        (Some(_), Some(_)) => {
+            return Err(format!("the metadata has both {CONTENT_IDS} and {USER_IDS}"));
+        }
+    };
     let ids = serde_json::from_str(ids)
-        .map_err(|error| format!("{IDS} is not a JSON list of texts: {error}"))?;
-    Ok((tensor, ids))
+        .map_err(|error| format!("{column}s is not a JSON list of texts: {error}"))?;
+    Ok((tensor, column, ids))
 }
 
 impl Reader<VectorRow> for TensorVectors {
@@ -111,7 +125,10 @@ impl Reader<VectorRow> for TensorVectors {
             return broken(self.count as u64, &error);
         }
         let numbers = self.bytes.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes));
-        match row(&self.ids[self.count - 1], numbers.collect()) {
+        let id = Some(self.ids[self.count - 1].as_str());
+        let of_users = self.column == USER_ID;
+        let entity = if of_users { entity(None, id) } else { entity(id, None) };
+        match entity.and_then(|entity| row(entity, numbers.collect())) {
             Ok(row) => Step::Row(row),
             Err(problem) => Step::Rejected(self.reject(problem)),
         }

@@ -8,6 +8,7 @@ use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::parser::parse_message_type;
 use safetensors::tensor::{Dtype, TensorView, serialize};
+use sona_domain::Entity;
 use sona_formats::{Rejected, VectorRow, vectors};
 
 use crate::{folder, gzip, single};
@@ -23,7 +24,8 @@ fn refused(bytes: &[u8]) -> String {
 /// Good rows as `id [numbers]`, bad ones as `!line column`.
 fn sketch(rows: &[Result<VectorRow, Rejected>]) -> Vec<String> {
     let one = |row: &Result<VectorRow, Rejected>| match row {
-        Ok(row) => format!("{} {:?}", row.content_id, row.vector),
+        Ok(VectorRow { entity: Entity::Content(id), vector }) => format!("{id} {vector:?}"),
+        Ok(VectorRow { entity: Entity::User(id), vector }) => format!("user {id} {vector:?}"),
         Err(bad) => format!("!{} {}", bad.line, bad.column.as_deref().unwrap_or("-")),
     };
     rows.iter().map(one).collect()
@@ -53,11 +55,33 @@ fn json_lines() {
     assert_eq!(first.raw, r#"{"content_id": "a", "vector": [1, "x"]}"#);
 }
 
+#[test]
+fn vectors_of_users() {
+    let text = r#"{"user_id": "u", "vector": [1, 0.5]}
+{"content_id": "a", "user_id": null, "vector": [1, 1]}
+{"content_id": "a", "user_id": "u", "vector": [1, 1]}
+{"user_id": 7, "vector": [2, 1]}
+{"user_id": ["u"], "vector": [2, 1]}
+"#;
+    let expect =
+        ["user u [1.0, 0.5]", "a [1.0, 1.0]", "!3 user_id", "user 7 [2.0, 1.0]", "!5 user_id"];
+    assert_eq!(sketch(&read(text.as_bytes())), expect);
+    let users = ["user a [1.0, 0.5]", "!2 vector", "!3 user_id", "user d [-2.0, 3.0]"];
+    assert_eq!(sketch(&read(&parquet_file("user_id"))), users);
+    let ids = serde_json::to_string(&IDS).expect("JSON");
+    let of_users = tensors_of(&[("user_ids", &ids)], "vectors", [4, 2]);
+    assert_eq!(sketch(&read(&of_users)), users);
+    let both = tensors_of(&[("content_ids", &ids), ("user_ids", &ids)], "vectors", [4, 2]);
+    assert!(refused(&both).contains("both content_ids and user_ids"));
+}
+
 /// A file of the two columns.
-fn parquet_file() -> Vec<u8> {
-    let schema = "message vectors { required binary content_id (UTF8);
-        required group vector (LIST) { repeated group list { required float element; } } }";
-    let schema = Arc::new(parse_message_type(schema).expect("a schema"));
+fn parquet_file(id: &str) -> Vec<u8> {
+    let schema = format!(
+        "message vectors {{ required binary {id} (UTF8);
+        required group vector (LIST) {{ repeated group list {{ required float element; }} }} }}"
+    );
+    let schema = Arc::new(parse_message_type(&schema).expect("a schema"));
     let properties = Arc::new(WriterProperties::builder().build());
     let mut writer = SerializedFileWriter::new(Vec::new(), schema, properties).expect("a writer");
     let mut group = writer.next_row_group().expect("a group");
@@ -76,16 +100,23 @@ fn parquet_file() -> Vec<u8> {
 
 #[test]
 fn parquet() {
-    assert_eq!(sketch(&read(&parquet_file())), SAME);
+    assert_eq!(sketch(&read(&parquet_file("content_id"))), SAME);
 }
 
 /// As another program writes it, with a tensor before and one after.
 fn tensors(name: &str, shape: [usize; 2], ids: Option<&str>) -> Vec<u8> {
+    let ids: Vec<_> = ids.into_iter().map(|ids| ("content_ids", ids)).collect();
+    tensors_of(&ids, name, shape)
+}
+
+fn tensors_of(ids: &[(&str, &str)], name: &str, shape: [usize; 2]) -> Vec<u8> {
     let bytes: Vec<u8> = NUMBERS.iter().flat_map(|number| number.to_le_bytes()).collect();
     let view = |shape: &[usize], bytes| TensorView::new(Dtype::F32, shape.into(), bytes);
     let other = view(&[1], &bytes[..4]).expect("a tensor");
     let tensor = view(&shape, &bytes).expect("a tensor");
-    let metadata = ids.map(|ids| HashMap::from([("content_ids".to_owned(), ids.to_owned())]));
+    let metadata: HashMap<_, _> =
+        ids.iter().map(|(key, ids)| ((*key).to_owned(), (*ids).to_owned())).collect();
+    let metadata = Some(metadata).filter(|metadata| !metadata.is_empty());
     serialize([("before", other.clone()), (name, tensor), ("xyz", other)], metadata).expect("bytes")
 }
 

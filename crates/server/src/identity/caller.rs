@@ -7,7 +7,7 @@ use std::sync::Arc;
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
 use serde_json::Value;
-use sona_domain::{AdapterName, Principal, UserId};
+use sona_domain::{Access, AdapterName, Principal, UserId};
 
 use super::refusal::Refusal;
 use crate::app::App;
@@ -29,6 +29,15 @@ impl Caller {
     /// True if the caller may act for `user`.
     pub(crate) fn acts_for(&self, user: &UserId) -> bool {
         self.0.acts_for(user)
+    }
+
+    /// Refuses a caller whom `access` does not admit: for what a body asks beyond its route.
+    pub(crate) fn needs(&self, app: &App, access: Access) -> Result<()> {
+        if access.admits(&self.0) {
+            return Ok(());
+        }
+        app.metrics.refused(Refusal::Access(access));
+        Err(Refusal::Access(access).into())
     }
 
     /// Settles whom a body is about, before anything else is read of it: an end user's own id is put in where it

@@ -16,6 +16,8 @@ async fn all_or_none_and_all_problems_at_once() {
         {"content_id": "title-2", "vector": [0, 0]},
         {"content_id": "title-3", "vector": [1, "x"]},
         "title-4",
+        {"content_id": "title-5", "user_id": "user-1", "vector": [1, 2]},
+        {"user_id": 7, "vector": [1, 2]},
     ]});
     let (status, body) = server.post(URL, &bad).await;
     assert_eq!((status, code(&body)), (422, "invalid-request"), "{body:#}");
@@ -27,6 +29,8 @@ async fn all_or_none_and_all_problems_at_once() {
         "/embeddings/3/vector",
         "/embeddings/4/content_id",
         "/embeddings/4/vector",
+        "/embeddings/5/user_id",
+        "/embeddings/6/user_id",
     ];
     assert_eq!(pointers(&body), expect);
 

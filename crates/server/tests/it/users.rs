@@ -1,8 +1,9 @@
 //! `/api/v1/users`.
 
 use serde_json::json;
-use sona_testkit::{Backend, backends};
+use sona_testkit::{Answer, Backend, World, backends};
 
+use crate::tokens::{secret_server, service};
 use crate::{checkerboard, code, list, pointers, post_text};
 
 #[tokio::test]
@@ -108,4 +109,26 @@ async fn many_users_are_written_all_or_none() {
         assert_eq!(server.post(url, &json!([])).await.0, 422);
         assert_eq!(server.post(url, &json!("a")).await.0, 422);
     }
+}
+
+#[tokio::test]
+async fn vectors_of_users_need_the_scope_of_users() {
+    let server = secret_server().await;
+    server.populate(World::new(10)).await;
+    let body = json!({"encoder": "m", "embeddings": [
+        {"content_id": "title-1", "vector": [1, 2]}, {"user_id": "user-1", "vector": [1, 2]},
+    ]});
+    let post = async |scopes: &str| {
+        let request = server.request(reqwest::Method::POST, "/api/v1/embeddings/bulk").json(&body);
+        Answer::to(request.bearer_auth(service(&server, scopes))).await.json()
+    };
+    let (status, problem) = post("content:write").await;
+    assert_eq!((status, code(&problem)), (403, "forbidden"), "{problem}");
+    let (status, written) = post("content:write users:admin").await;
+    assert_eq!((status, written), (200, json!({"written": 2})));
+    let unknown = json!({"encoder": "m", "embeddings": [{"user_id": "nobody", "vector": [1, 2]}]});
+    let request = server.request(reqwest::Method::POST, "/api/v1/embeddings/bulk").json(&unknown);
+    let token = service(&server, "content:write users:admin");
+    let (status, problem) = Answer::to(request.bearer_auth(token)).await.json();
+    assert_eq!((status, code(&problem)), (404, "unknown-user"), "{problem}");
 }
