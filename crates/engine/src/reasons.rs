@@ -44,7 +44,11 @@ impl Reasons<'_> {
     /// The sentence, and the rows of the history it rests on.
     pub(crate) fn explain(&self, item: &Fused) -> (String, Vec<u32>) {
         // What has nothing to say of the item is no reason, however it is weighed.
-        let speaks = item.sources.iter().find(|part| part.score > 0.0);
+        let moments = self.counts.trending.moments();
+        let says = |source| {
+            source != Source::Context || context::speaks_of(self.context, moments, item.row)
+        };
+        let speaks = item.sources.iter().find(|part| part.score > 0.0 && says(part.source));
         let strongest = speaks.map(|strongest| strongest.source);
         if strongest == Some(Source::Attributes)
             && let Some((sentence, row)) = self.shares(item.row)

@@ -129,8 +129,7 @@ async fn imported_served_and_used() {
         similar(&sona, "a", "b").await;
 
         // A user who has done nothing yet, and one who is not there.
-        let (status, _) =
-            send(reqwest::Method::PUT, &sona, "/api/v1/users/new", json!({"region": "DE"})).await;
+        let (status, _) = send(reqwest::Method::PUT, &sona, "/api/v1/users/new", json!({})).await;
         assert_eq!(status, 200);
         let own = |id: &str| json!({"user_id": id, "vector": [1, 0]});
         put(&folder, "users.jsonl", &[own("nobody"), own("new")]);

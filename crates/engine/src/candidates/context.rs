@@ -217,6 +217,21 @@ impl<'q> Habits<'q> {
     }
 }
 
+/// Whether what [`sentence`] says is so of a title: where it speaks of people like the user, these must watch it more often than
+/// others do.
+pub(crate) fn speaks_of(context: &RequestContext, moments: &Moments, row: u32) -> bool {
+    let more = |(known, lift): (u32, f32)| known > 0 && lift > 1.0;
+    let asks = !context.genres.is_empty() || context.mood.is_some() || context.company.is_some();
+    if asks || context.time_of_day.is_some() || context.device_type.is_some() {
+        return true;
+    }
+    match (context.region, context.age_range) {
+        (Some(region), _) => more(moments.lift_in(row, region)),
+        (None, Some(age)) => more(moments.lift(row, Circumstance::Age(age))),
+        (None, None) => true,
+    }
+}
+
 /// What a title that fits is good for, strongest words first.
 pub(crate) fn sentence(context: &RequestContext) -> String {
     if !context.genres.is_empty() {

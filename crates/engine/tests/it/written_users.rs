@@ -56,6 +56,10 @@ async fn opera_and_polka(backend: Backend) -> World {
     world
 }
 
+async fn first_reason(world: &World, user: &str) -> String {
+    world.list(user, 1).await.recommendations.remove(0).explanation
+}
+
 async fn what_is_known_stands_in_and_what_is_said_stands(backend: Backend) {
     let mut world = opera_and_polka(backend).await;
     put(&world, "hans", from("DE")).await;
@@ -70,6 +74,10 @@ async fn what_is_known_stands_in_and_what_is_said_stands(backend: Backend) {
         assert_eq!(ids(&asked(&world.engine, "hans", abroad).await)[0], "opera");
         let list = list(&world.engine, "hans", 1).await;
         assert_eq!(list.recommendations[0].explanation, "Watched often in DE");
+        // Where nobody watched anything nothing is said of those who live there.
+        put(&world, "gina", from("IT")).await;
+        let reason = first_reason(&world, "gina").await;
+        assert!(!reason.contains("IT"), "{reason}");
         let nobody = world.list("nobody", 3).await;
         let context = nobody.sources.iter().find(|status| status.source == Source::Context);
         assert!(context.expect("listed").absent.is_some(), "nothing is known of nobody");
