@@ -112,7 +112,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Recommend(args) => recommend::run(&args.place.within(config), &args).await,
         Command::Similar(args) => similar::run(&args.place.within(config), &args).await,
         Command::Evaluate(args) => evaluate::run(&config, &args).await,
-        Command::Tune(args) => tune::run(&config, &args),
+        Command::Tune(args) => tune::run(&config, &args).await,
         Command::Users(args) => users::run(&args.place.within(config), &args).await,
         Command::Adapters(args) => {
             let config = args.place.within(config);

@@ -10,12 +10,14 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use serde::{Deserialize, Serialize};
-use sona_domain::{Clock, Source};
+use sona_domain::{Clock, Timestamp};
 
 pub use space::Subject;
 
+use crate::error;
 use crate::evaluate::{
     self, Data, Error, Fitted, LearnedFrom, METRICS, Model, Result, Rows, Split, SplitOptions,
+    TimeOptions, World, time_split,
 };
 use crate::options::Options;
 use search::Found;
@@ -63,29 +65,129 @@ pub fn tune(
     on_trial: &mut dyn FnMut(&Trial),
 ) -> Result<Vec<Trial>> {
     let bench = Bench::new(data, search, clock)?;
-    let space = search.subject.space();
-    let place = |values: &BTreeMap<String, f64>| -> Vec<f64> {
-        let of = |parameter: &space::Parameter| {
-            let configured = || parameter.get(&search.engine);
-            parameter.place(values.get(parameter.key).copied().unwrap_or_else(configured))
-        };
-        space.iter().map(of).collect()
-    };
-    let start = place(&BTreeMap::new());
-    let mut trials = earlier;
-    let mut found: Vec<Found> = trials
-        .iter()
-        .map(|trial| Found { point: place(&trial.values), value: trial.metric })
-        .collect();
-    let begun = clock.now();
-    while trials.len() < search.trials && clock.now().seconds_since(begun) < search.budget_seconds {
-        let point = search::next(search.split.seed, &start, &found);
-        let trial = bench.run(trials.len(), &point)?;
-        on_trial(&trial);
-        found.push(Found { point: place(&trial.values), value: trial.metric });
-        trials.push(trial);
+    let mut course = Course::new(search, earlier, clock);
+    while let Some(proposal) = course.next() {
+        let judged = bench.judge(proposal.engine.clone())?;
+        on_trial(course.note(proposal, judged));
     }
-    Ok(trials)
+    Ok(course.trials)
+}
+
+/// As [`tune`], under `time-split`: every trial replays a world of its own.
+///
+/// # Errors
+/// When a world cannot be had or replayed.
+pub async fn tune_in_time<E: From<error::Error>, W: Future<Output = Result<World, E>>>(
+    search: &Search,
+    train_every: usize,
+    mut world: impl FnMut() -> W,
+    earlier: Vec<Trial>,
+    clock: &dyn Clock,
+    on_trial: &mut (dyn FnMut(&Trial) + Send),
+) -> Result<Vec<Trial>, E> {
+    let mut course = Course::new(search, earlier, clock);
+    while let Some(proposal) = course.next() {
+        let options = TimeOptions {
+            rows: Rows::Validation,
+            train_every,
+            all: false,
+            models: vec![search.subject.model()],
+            resamples: RESAMPLES,
+            seed: search.split.seed,
+            keep_lists: false,
+            engine: proposal.engine.clone(),
+        };
+        let report = time_split(world().await?, &options, &|_| {}).await?;
+        let of = report.models.first().map(|model| &model.summary);
+        let metric = of.and_then(|of| of.metrics.get(MAIN_IN_TIME)).copied().unwrap_or(0.0);
+        let interval = of.and_then(|of| of.interval95.get(MAIN_IN_TIME));
+        let margin = interval.map_or(0.0, |[low, high]| (high - low) / 2.0);
+        on_trial(course.note(proposal, Judged { metric, margin }));
+    }
+    Ok(course.trials)
+}
+
+/// The metric of `time-split` that decides.
+const MAIN_IN_TIME: &str = "ndcg@10";
+
+/// Samples the margin of a trial in time rests on.
+const RESAMPLES: usize = 200;
+
+/// What the search tries next.
+struct Proposal {
+    engine: Options,
+    values: BTreeMap<String, f64>,
+    begun: Timestamp,
+}
+
+/// How good it was.
+#[derive(Clone, Copy)]
+struct Judged {
+    metric: f64,
+    margin: f64,
+}
+
+/// A search on its way.
+struct Course<'s> {
+    search: &'s Search,
+    clock: &'s dyn Clock,
+    begun: Timestamp,
+    start: Vec<f64>,
+    found: Vec<Found>,
+    trials: Vec<Trial>,
+}
+
+impl<'s> Course<'s> {
+    fn new(search: &'s Search, earlier: Vec<Trial>, clock: &'s dyn Clock) -> Self {
+        let start = place(search, &BTreeMap::new());
+        let found = earlier.iter().map(|trial| found(search, trial)).collect();
+        Self { search, clock, begun: clock.now(), start, found, trials: earlier }
+    }
+
+    /// The next configuration; `None` if the budget is used up.
+    fn next(&self) -> Option<Proposal> {
+        let (number, begun) = (self.trials.len(), self.clock.now());
+        if number >= self.search.trials
+            || begun.seconds_since(self.begun) >= self.search.budget_seconds
+        {
+            return None;
+        }
+        let point = search::next(self.search.split.seed, &self.start, &self.found);
+        let mut engine = self.search.engine.clone();
+        let mut values = BTreeMap::new();
+        for (parameter, place) in self.search.subject.space().iter().zip(point) {
+            // The first trial is what is configured, to the last digit.
+            let configured = parameter.get(&self.search.engine);
+            let value = if number == 0 { configured } else { parameter.value(place) };
+            parameter.set(&mut engine, value);
+            values.insert(parameter.key.to_owned(), rounded(value));
+        }
+        Some(Proposal { engine, values, begun })
+    }
+
+    /// Takes in how good it was.
+    fn note(&mut self, proposal: Proposal, judged: Judged) -> &Trial {
+        let Proposal { values, begun, .. } = proposal;
+        let Judged { metric, margin } = judged;
+        let (number, seconds) = (self.trials.len(), self.clock.now().seconds_since(begun));
+        let trial = Trial { number, values, metric, margin, seconds };
+        self.found.push(found(self.search, &trial));
+        self.trials.push(trial);
+        &self.trials[number]
+    }
+}
+
+/// Where values lie in the space that is searched; those there are not are as configured.
+fn place(search: &Search, values: &BTreeMap<String, f64>) -> Vec<f64> {
+    let of = |parameter: &space::Parameter| {
+        let configured = || parameter.get(&search.engine);
+        parameter.place(values.get(parameter.key).copied().unwrap_or_else(configured))
+    };
+    search.subject.space().iter().map(of).collect()
+}
+
+fn found(search: &Search, trial: &Trial) -> Found {
+    Found { point: place(search, &trial.values), value: trial.metric }
 }
 
 /// The best trial; the earlier one of equals.
@@ -130,16 +232,7 @@ impl<'b> Bench<'b> {
     fn new(data: &'b Data, search: &'b Search, clock: &'b dyn Clock) -> Result<Self> {
         let options = SplitOptions { rows: Rows::Validation, ..search.split };
         let split = Split::new(data, &options).map_err(Error::Unsuitable)?;
-        let model = match search.subject {
-            Subject::Collaborative => Model::Alone(Source::Collaborative),
-            Subject::Sequence => Model::Alone(Source::Sequence),
-            Subject::Attributes => Model::Alone(Source::Attributes),
-            Subject::Embedding => Model::Alone(Source::Embedding),
-            Subject::Content => Model::Alone(Source::Content),
-            Subject::Trending => Model::Alone(Source::Trending),
-            Subject::Weighted => Model::Weighted,
-            Subject::Ranker => Model::Fused,
-        };
+        let model = search.subject.model();
         if let Some(lack) = model.lack(data) {
             return Err(Error::Unsuitable(lack));
         }
@@ -173,32 +266,16 @@ impl<'b> Bench<'b> {
         }
     }
 
-    fn run(&self, number: usize, point: &[f64]) -> Result<Trial> {
-        let begun = self.clock.now();
-        let mut engine = self.search.engine.clone();
-        let mut values = BTreeMap::new();
-        for (parameter, place) in self.search.subject.space().iter().zip(point) {
-            // The first trial is what is configured, to the last digit.
-            let configured = parameter.get(&self.search.engine);
-            let value = if number == 0 { configured } else { parameter.value(*place) };
-            parameter.set(&mut engine, value);
-            values.insert(parameter.key.to_owned(), rounded(value));
-        }
-        let each = self.judge(engine)?;
-        let mean = each.iter().sum::<f64>() / each.len() as f64;
-        let variance =
-            each.iter().map(|v| (v - mean) * (v - mean)).sum::<f64>() / each.len() as f64;
-        Ok(Trial {
-            number,
-            values,
-            metric: mean,
-            margin: 1.96 * (variance / each.len() as f64).sqrt(),
-            seconds: self.clock.now().seconds_since(begun),
-        })
+    fn judge(&self, engine: Options) -> Result<Judged> {
+        let each = self.each(engine)?;
+        let count = each.len() as f64;
+        let metric = each.iter().sum::<f64>() / count;
+        let variance = each.iter().map(|v| (v - metric) * (v - metric)).sum::<f64>() / count;
+        Ok(Judged { metric, margin: 1.96 * (variance / count).sqrt() })
     }
 
     /// The main metric of every user.
-    fn judge(&self, engine: Options) -> Result<Vec<f64>> {
+    fn each(&self, engine: Options) -> Result<Vec<f64>> {
         let fresh;
         let fitted = if let Some(fitted) = &self.fitted {
             fitted

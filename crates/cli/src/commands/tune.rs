@@ -7,20 +7,22 @@ use anyhow::{Context, bail};
 use fs_err::{File, OpenOptions};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
-use sona_engine::evaluate::{Data, Protocol, Rows, SplitOptions};
-use sona_engine::tune::{Search, Subject, Trial, best, to_toml, tune};
+use sona_domain::{Content, Event};
+use sona_engine::evaluate::{Data, Protocol, Rows, SplitOptions, World};
+use sona_engine::tune::{Search, Subject, Trial, best, to_toml, tune, tune_in_time};
 
-use crate::config::Config;
+use crate::config::{Config, Storage};
 use crate::data_set;
 use crate::output::{Exit, say, say_json};
-use crate::wiring::SystemClock;
+use crate::wiring::{self, SystemClock};
 
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Tries options of one source on validation rows, which come from the training side: no test
-row is looked at. The configured options are the first trial. Every trial is written to a file
-beside the result as soon as it is done, and a search that was interrupted goes on there. The
-width of the factorisation is a cost, not a taste: it stays as configured.
+row is looked at. Under time-split every trial replays the events. The configured options are
+the first trial. Every trial is written to a file beside the result as soon as it is done, and
+a search that was interrupted goes on there. The width of the factorisation is a cost, not a
+taste: it stays as configured.
 
 Examples:
   sona tune sequence --data beauty/
@@ -43,6 +45,10 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 10.0)]
     minutes: f64,
 
+    /// Under time-split, models are trained again after so many events; 0 = never.
+    #[arg(long, value_name = "EVENTS", default_value_t = 2500)]
+    train_every: usize,
+
     /// Where the best options go, as a configuration file. [default: sona-tune-SUBJECT.toml]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -52,9 +58,15 @@ pub(crate) struct Args {
     json: bool,
 }
 
-pub(crate) fn run(config: &Config, args: &Args) -> anyhow::Result<Exit> {
+pub(crate) async fn run(config: &Config, args: &Args) -> anyhow::Result<Exit> {
     let engine = config.engine_options()?;
-    let (data, protocol) = data_set::read(&args.data, &engine.events)?;
+    let (rows, protocol) = if args.data.protocol == Some(Protocol::TimeSplit) {
+        let (name, content, events) = data_set::read_events(&args.data, &engine.events)?;
+        (DataSet::InTime { name, content, events }, Protocol::TimeSplit)
+    } else {
+        let (data, protocol) = data_set::read(&args.data, &engine.events)?;
+        (DataSet::Split(Box::new(data)), protocol)
+    };
     let search = Search {
         subject: args.subject,
         split: SplitOptions {
@@ -70,7 +82,8 @@ pub(crate) fn run(config: &Config, args: &Args) -> anyhow::Result<Exit> {
         engine,
     };
     let out = args.out.clone().unwrap_or_else(|| format!("sona-tune-{}.toml", args.subject).into());
-    let mut diary = Diary::open(&out.with_extension("jsonl"), &heading(config, &data, &search))?;
+    let heading = heading(config, &rows, (&search, args.train_every));
+    let mut diary = Diary::open(&out.with_extension("jsonl"), &heading)?;
     let earlier = std::mem::take(&mut diary.earlier);
     if !earlier.is_empty() && !args.json {
         say(format!("Going on after {} trials of an earlier run.", earlier.len()))?;
@@ -79,17 +92,65 @@ pub(crate) fn run(config: &Config, args: &Args) -> anyhow::Result<Exit> {
     bar.set_position(earlier.len() as u64);
     let mut written = Ok(());
     let mut highest = best(&earlier).map_or(f64::NEG_INFINITY, |trial| trial.metric);
-    let trials = tune(&data, &search, earlier, &SystemClock, &mut |trial| {
+    let mut on_trial = |trial: &Trial| {
         highest = highest.max(trial.metric);
         bar.inc(1);
         bar.set_message(format!("best {} {highest:.4}", protocol.main_metric()));
         if let (Ok(()), Err(error)) = (&written, diary.add(trial)) {
             written = Err(error);
         }
-    })?;
+    };
+    let trials = match &rows {
+        DataSet::Split(data) => tune(data, &search, earlier, &SystemClock, &mut on_trial)?,
+        DataSet::InTime { name, content, events } => {
+            let folder = tempfile::tempdir()?;
+            let mut replays = 0;
+            let world = || {
+                replays += 1;
+                world(folder.path().join(replays.to_string()), (name, content, events))
+            };
+            let every = args.train_every;
+            tune_in_time(&search, every, world, earlier, &SystemClock, &mut on_trial).await?
+        }
+    };
     bar.finish_and_clear();
     written?;
-    finish(args, &out, protocol, &data, &trials)
+    finish(args, &out, protocol, rows.name(), &trials)
+}
+
+/// What configurations are judged on.
+enum DataSet {
+    /// Rows that are split.
+    Split(Box<Data>),
+    /// What happened, to be replayed.
+    InTime { name: String, content: Vec<Content>, events: Vec<Event> },
+}
+
+impl DataSet {
+    fn name(&self) -> &str {
+        match self {
+            Self::Split(data) => &data.name,
+            Self::InTime { name, .. } => name,
+        }
+    }
+
+    fn pairs(&self) -> usize {
+        match self {
+            Self::Split(data) => data.pairs(),
+            Self::InTime { events, .. } => events.len(),
+        }
+    }
+}
+
+/// A world in which nothing has happened yet, kept in a folder.
+async fn world(
+    folder: PathBuf,
+    (name, content, events): (&str, &[Content], &[Event]),
+) -> anyhow::Result<World> {
+    let config = Config { storage: Storage::in_folder(&folder), ..Config::default() };
+    let stores = wiring::open_stores(&config).await?;
+    let (name, content, events) = (name.to_owned(), content.to_vec(), events.to_vec());
+    Ok(World { store: stores.store, blobs: stores.blobs, name, content, events })
 }
 
 fn bar(trials: usize) -> ProgressBar {
@@ -102,7 +163,7 @@ fn finish(
     args: &Args,
     out: &Path,
     protocol: Protocol,
-    data: &Data,
+    data: &str,
     trials: &[Trial],
 ) -> anyhow::Result<Exit> {
     let (Some(first), Some(best)) = (trials.first(), best(trials)) else {
@@ -112,7 +173,7 @@ fn finish(
     let text = format!(
         "# {} on {}: {protocol}, validation rows, seed {}; {metric} {:.4} (±{:.4}) after {} trials, {:.4} as configured before.\n{}",
         args.subject,
-        data.name,
+        data,
         args.data.seed,
         best.metric,
         best.margin,
@@ -131,16 +192,17 @@ fn finish(
 }
 
 /// What must be the same for trials to belong together.
-fn heading(config: &Config, data: &Data, search: &Search) -> Value {
+fn heading(config: &Config, data: &DataSet, (search, train_every): (&Search, usize)) -> Value {
     let split = &search.split;
     json!({
         "subject": search.subject.as_str(),
-        "data": data.name,
+        "data": data.name(),
         "pairs": data.pairs(),
         "protocol": split.protocol,
         "cut": split.cut,
         "users": split.sample,
         "seed": split.seed,
+        "train_every": train_every,
         "als": config.als,
         "sequence": config.sequence,
         "attributes": config.attributes,

@@ -277,3 +277,23 @@ fn how_trees_are_grown_is_tuned_on_the_same_choices() {
         .collect();
     assert!(leaves.len() > 1, "{trials}");
 }
+
+#[test]
+fn weights_are_tuned_in_time() {
+    let folder = Folder::new().with("SONA_RANKER_TREES", "0");
+    fs_err::write(folder.path().join("walks.csv"), walks()).expect("writable");
+    let tune = ["tune", "weighted", "--data", "walks.csv", "--protocol", "time-split"];
+    let tune = |trials: &str| {
+        let limits = ["--train-every", "0", "--trials", trials];
+        folder.sona(&[&tune[..], &limits].concat()).expect(0).stdout
+    };
+    let first = tune("1");
+    assert!(first.contains("time-split, validation rows, seed 1; ndcg@10 0."), "{first}");
+    let evaluate = ["evaluate", "--data", "walks.csv", "--protocol", "time-split", "--validation"];
+    let models = ["--models", "weighted", "--train-every", "0", "--json"];
+    let report = folder.sona(&[&evaluate[..], &models].concat()).expect(0).json();
+    let found = report["models"][0]["metrics"]["ndcg@10"].as_f64().expect("a number");
+    assert!(first.contains(&format!("ndcg@10 {found:.4} ")), "{first} {found}");
+    let second = tune("2");
+    assert!(second.starts_with("Going on after 1 trials"), "{second}");
+}

@@ -3,6 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
+use sona_domain::Source;
+
+use crate::evaluate::Model;
 use crate::options::Options;
 
 /// What is tuned.
@@ -50,6 +53,20 @@ impl Subject {
             Self::Trending => "trending",
             Self::Weighted => "weighted",
             Self::Ranker => "ranker",
+        }
+    }
+
+    /// The model whose lists say how good it is.
+    pub(crate) fn model(self) -> Model {
+        match self {
+            Self::Collaborative => Model::Alone(Source::Collaborative),
+            Self::Sequence => Model::Alone(Source::Sequence),
+            Self::Attributes => Model::Alone(Source::Attributes),
+            Self::Embedding => Model::Alone(Source::Embedding),
+            Self::Content => Model::Alone(Source::Content),
+            Self::Trending => Model::Alone(Source::Trending),
+            Self::Weighted => Model::Weighted,
+            Self::Ranker => Model::Fused,
         }
     }
 
