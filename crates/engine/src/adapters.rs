@@ -26,7 +26,7 @@ pub(crate) use base::{BaseLayer, fit_base};
 pub(crate) use changes::Changes;
 pub use error::AdapterError;
 pub use handle::{AdapterCommand, handle_stored};
-pub(crate) use learn::Taught;
+pub(crate) use learn::{OwnChoice, Taught};
 pub use look::{stored_adapter, stored_adapters};
 pub use portable::{export_adapter, import_adapter};
 pub(crate) use resident::{Personal, Resident};

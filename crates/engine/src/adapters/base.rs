@@ -1,8 +1,9 @@
 //! The base layer: the directions in which users differ most from each other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, OnceLock};
 
+use rayon::prelude::*;
 use sona_domain::ModelVersion;
 use sona_formats::adapters::BaseLayer as File;
 use sona_numeric::listwise::Scratch;
@@ -10,6 +11,7 @@ use sona_numeric::lora::{Adapter, Base, BaseFit, Evidence};
 use sona_numeric::matrix::Matrix;
 use sona_store::Blobs;
 
+use super::learn::OwnChoice;
 use super::resident::CONTEXTS;
 use crate::artifact::checksum;
 use crate::error::{self, Error};
@@ -17,13 +19,22 @@ use crate::options;
 use crate::ranker::Ranker;
 use crate::ranker::features::{About, Layout};
 use crate::ranker::fit::{based, teach};
-use crate::ranker::replay::Choice;
+use crate::ranker::replay::{Choice, Head};
 
 /// The name of the base layer's model.
 pub const BASE_LAYER_NAME: &str = "base-layer";
 
 /// With fewer users it is not known in what users differ.
 const LEAST_USERS: usize = 20;
+
+/// How strong users' own weights may be pulled towards 0, the strongest first.
+const PULLS: [f64; 4] = [10.0, 3.0, 1.0, 0.3];
+
+/// Of the choices, the first so many say in which directions users differ when the others say how much.
+const DIRECTIONS_SHARE: f64 = 0.6;
+
+/// One choice says no more than this for or against a pull, in nats.
+const MOST: f64 = 20.0;
 
 /// A base layer in use.
 #[derive(Debug)]
@@ -78,13 +89,19 @@ pub(super) async fn read_file(blobs: &dyn Blobs, model: &ModelVersion) -> error:
 }
 
 /// Finds the base layer of what a ranker does not foresee in `choices`, which are in the order of time; the bytes of its
-/// file, or `None` if there are too few users to tell.
-pub(crate) fn fit_base(ranker: &Ranker, choices: &[Choice], rank: usize) -> Option<Vec<u8>> {
-    let users = gather(ranker, choices);
+/// file and the pull it rests on ([`PULLS`]), or `None` if there are too few users to tell.
+pub(crate) fn fit_base(
+    ranker: &Ranker,
+    choices: &[Choice],
+    options: &options::Adapters,
+) -> Option<(Vec<u8>, f64)> {
+    let foreseen = foresee(ranker, choices);
+    let users = gather(&foreseen);
     if users.len() < LEAST_USERS {
         return None;
     }
-    let found = find(&ranker.layout, &users, rank);
+    let pull = best_pull(&ranker.layout, &foreseen, options);
+    let found = find(&ranker.layout, &users, options.rank, pull);
     let base = found.inspect_err(|error| tracing::warn!(%error, "no base layer is made")).ok()?;
     let rows = base.as_matrix();
     let file = File {
@@ -94,45 +111,164 @@ pub(crate) fn fit_base(ranker: &Ranker, choices: &[Choice], rank: usize) -> Opti
         users: users.len() as u64,
         rows: (0..rows.rows()).flat_map(|row| rows.row(row)).copied().collect(),
     };
-    file.encode().inspect_err(|error| tracing::warn!(error, "no base layer is made")).ok()
+    let bytes = file.encode();
+    let bytes = bytes.inspect_err(|error| tracing::warn!(error, "no base layer is made")).ok()?;
+    Some((bytes, pull))
 }
 
-/// What each user's choices say that the ranker and its layer, as it learned meanwhile, did not foresee.
-fn gather(ranker: &Ranker, choices: &[Choice]) -> BTreeMap<u64, Evidence> {
-    let width = ranker.weights.len();
+/// A choice at the top of a list, and what the ranker with its layer, as it had learned by then, knew of every title.
+struct Foreseen<'c> {
+    choice: &'c Choice,
+    known: Vec<f32>,
+}
+
+impl Foreseen<'_> {
+    /// `None` if the chosen title did not compete for the first places.
+    fn head(&self) -> Option<Head> {
+        self.choice.head(&self.known)?.of_best()
+    }
+}
+
+fn foresee<'c>(ranker: &Ranker, choices: &'c [Choice]) -> Vec<Foreseen<'c>> {
     let (mut layer, mut scratch) = (ranker.fresh_layer(), Scratch::default());
-    let mut users: BTreeMap<u64, Evidence> = BTreeMap::new();
+    let mut foreseen = Vec::new();
     for based in based(ranker, choices) {
-        let offsets = based.offsets_with(&layer.weights(&based.choice.moment));
-        if let Some(head) = based.choice.head(&offsets) {
-            let evidence = users.entry(based.choice.who).or_insert_with(|| Evidence::new(width));
-            if let Err(error) = evidence.add(head.list(based.choice.weight), &mut scratch) {
-                tracing::debug!(%error, "a choice is left out of the base layer");
-            }
+        let known = based.offsets_with(&layer.weights(&based.choice.moment));
+        if based.choice.at_top {
+            foreseen.push(Foreseen { choice: based.choice, known });
         }
         teach(&mut layer, &based, &mut scratch);
+    }
+    foreseen
+}
+
+/// What each user's choices say that was not foreseen.
+fn gather(foreseen: &[Foreseen<'_>]) -> BTreeMap<u64, Evidence> {
+    let mut scratch = Scratch::default();
+    let mut users: BTreeMap<u64, Evidence> = BTreeMap::new();
+    for one in foreseen {
+        let Some(head) = one.head() else { continue };
+        let width = head.features.len() / head.offsets.len();
+        let evidence = users.entry(one.choice.who).or_insert_with(|| Evidence::new(width));
+        if let Err(error) = evidence.add(head.list(one.choice.weight), &mut scratch) {
+            tracing::debug!(%error, "a choice is left out of the base layer");
+        }
     }
     users
 }
 
+/// The pull with which adapters foresee the later choices best, on directions found in the earlier ones. How much users
+/// differ from each other is not the same everywhere.
+fn best_pull(layout: &Layout, foreseen: &[Foreseen<'_>], options: &options::Adapters) -> f64 {
+    let from = (foreseen.len() as f64 * DIRECTIONS_SHARE) as usize;
+    let early = gather(&foreseen[..from]);
+    let gain = |pull: &f64| {
+        let base = find(layout, &early, options.rank, *pull).ok()?;
+        Some((gain(&base, foreseen, from, options), *pull))
+    };
+    let gains: Vec<(f64, f64)> = PULLS.par_iter().filter_map(gain).collect();
+    // Of equal ones, and where nothing is gained, the strongest.
+    let best = gains.into_iter().filter(|(gain, _)| *gain > 0.0);
+    best.reduce(|a, b| if b.0 > a.0 { b } else { a }).map_or(PULLS[0], |(_, pull)| pull)
+}
+
+/// How much better adapters on `base` foresee the liked choices from the one at `from` on, in nats, where they would be served.
+fn gain(base: &Base, foreseen: &[Foreseen<'_>], from: usize, options: &options::Adapters) -> f64 {
+    let (mut scratch, mut sum) = (Scratch::default(), 0.0);
+    let mut adapters: HashMap<u64, Adapter> = HashMap::new();
+    for (at, one) in foreseen.iter().enumerate() {
+        let Some(head) = one.head() else { continue };
+        let own = OwnChoice::new(base, one.choice, head);
+        let fresh = || Adapter::new(base.rank(), CONTEXTS, options.into());
+        let adapter = adapters.entry(one.choice.who).or_insert_with(fresh);
+        let judges = at >= from && one.choice.weight >= 1.0;
+        if judges && one.choice.titles as u64 >= options.least_events {
+            let (without, with) = adapter.losses(&own.choice());
+            sum += (without - with).clamp(-MOST, MOST);
+        }
+        if let Err(error) = adapter.learn(own.choice(), &mut scratch) {
+            tracing::debug!(%error, "a choice is left out of the base layer");
+        }
+    }
+    sum
+}
+
+/// The base layer for adapters that are pulled towards 0 by `pull`: as if they were pulled by 1 on features that are smaller.
 fn find(
     layout: &Layout,
     users: &BTreeMap<u64, Evidence>,
     rank: usize,
+    pull: f64,
 ) -> Result<Base, sona_numeric::lora::base::Error> {
     let ridge: Vec<f64> = layout.about().map(prior).collect();
     let mut fit = BaseFit::new(&ridge)?;
     for evidence in users.values() {
         fit.add(evidence)?;
     }
-    fit.finish(rank)
+    let mut rows = fit.finish(rank)?.as_matrix().clone();
+    for row in 0..rows.rows() {
+        rows.row_mut(row).iter_mut().for_each(|value| *value /= pull.sqrt() as f32);
+    }
+    Base::from_matrix(rows)
 }
 
-/// How strong the pull of a user's own weight towards 0 is: what a few choices say is mostly chance.
+/// How strong the pull of a user's own weight towards 0 is beside that of others.
 fn prior(about: About) -> f64 {
     match about {
-        About::Source(_) => 30.0,
-        About::Year => 100.0,
-        About::Genre => 300.0,
+        About::Source(_) => 3.0,
+        About::Year => 10.0,
+        About::Genre => 30.0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::{RngExt, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
+
+    use super::*;
+    use crate::ranker::moment::UNKNOWN;
+
+    const USERS: u64 = 40;
+    const TITLES: usize = 20;
+
+    /// Choices in which half of the users want more of the first feature and the others less, so much in logits.
+    fn choices(own: f32) -> Vec<Choice> {
+        let width = Layout::new(Vec::new()).width();
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        let choice = |who: u64| {
+            let own = if who.is_multiple_of(2) { own } else { -own };
+            let mut features = vec![0.0; TITLES * width];
+            let scores = features.chunks_exact_mut(width).map(|row| {
+                row[0] = rng.random_range(-1.0..1.0);
+                row[2] = rng.random_range(-1.0..1.0);
+                // The largest of these is a draw from the softmax.
+                own * row[0] - (-rng.random_range(f32::MIN_POSITIVE..1.0).ln()).ln()
+            });
+            let best = scores.enumerate().max_by(|a, b| a.1.total_cmp(&b.1));
+            Choice {
+                chosen: best.map_or(0, |(at, _)| at),
+                offsets: vec![0.0; TITLES],
+                at_top: true,
+                weight: 1.0,
+                moment: UNKNOWN,
+                titles: 30,
+                who,
+                features,
+            }
+        };
+        (0..USERS).cycle().take(30 * USERS as usize).map(choice).collect()
+    }
+
+    #[test]
+    fn the_more_users_differ_the_less_they_are_held_back() {
+        let layout = Layout::new(Vec::new());
+        let ranker = Ranker::new(layout.clone(), vec![0.0; layout.width()]);
+        let pull = |own: f32| {
+            let options = options::Adapters::default();
+            fit_base(&ranker, &choices(own), &options).expect("there are enough users").1
+        };
+        assert!(pull(4.0) <= 1.0, "{}", pull(4.0));
+        assert_eq!(pull(0.0), PULLS[0], "all want the same");
     }
 }

@@ -4,15 +4,13 @@ use std::sync::Arc;
 
 use sona_domain::UserId;
 use sona_numeric::listwise::{List, Scratch};
-use sona_numeric::lora::{Choice as Choices, Opinion};
+use sona_numeric::lora::{Base, Choice as Choices, Opinion};
 
 use super::resident::{CONTEXTS, context};
 use super::{BaseLayer, add};
 use crate::Engine;
 use crate::live::users::User;
-use crate::ranker::Serving;
-use crate::ranker::fit::Based;
-use crate::ranker::replay::Head;
+use crate::ranker::replay::{Choice, Head};
 
 /// What an event teaches its user's adapter, worked out before the event is applied.
 pub(crate) struct Taught {
@@ -24,7 +22,7 @@ pub(crate) struct Taught {
 
 /// What a user chose, as an adapter learns it.
 #[derive(Debug)]
-pub(super) struct OwnChoice {
+pub(crate) struct OwnChoice {
     /// The titles it was chosen from, brought down by the base layer.
     projected: Vec<f32>,
     /// What is known of them without the adapter.
@@ -36,36 +34,31 @@ pub(super) struct OwnChoice {
 }
 
 impl Taught {
-    /// What a choice teaches; `None` if nothing.
+    /// What a choice of this user teaches.
     pub(crate) fn new(
         (id, user): (&UserId, &Arc<User>),
         base: &BaseLayer,
-        serving: &Serving,
-        based: &Based<'_>,
-    ) -> Option<Self> {
-        let choice = OwnChoice::new(base, serving, based)?;
-        Some(Self { id: id.clone(), user: user.clone(), base_version: base.version, choice })
+        choice: OwnChoice,
+    ) -> Self {
+        Self { id: id.clone(), user: user.clone(), base_version: base.version, choice }
     }
 }
 
 impl OwnChoice {
-    /// `None` if the choice was not between titles that compete for the first places ([`Choice::head`]).
-    ///
-    /// [`Choice::head`]: crate::ranker::replay::Choice::head
-    pub(super) fn new(base: &BaseLayer, serving: &Serving, based: &Based<'_>) -> Option<Self> {
-        let weight = based.choice.weight;
-        let known = based.offsets_with(&serving.layer_weights(&based.choice.moment));
-        let Head { features, offsets, chosen } = based.choice.head(&known)?;
+    /// A choice between the titles of `head`.
+    pub(crate) fn new(base: &Base, choice: &Choice, head: Head) -> Self {
+        let Head { features, offsets, chosen } = head;
         let mut projected = Vec::new();
-        base.base.project(&features, &mut projected);
-        Some(Self {
+        base.project(&features, &mut projected);
+        let weight = choice.weight;
+        Self {
             projected,
             offsets,
             chosen,
             weight,
-            context: context(&based.choice.moment),
+            context: context(&choice.moment),
             opinion: if weight >= 1.0 { Opinion::Positive } else { Opinion::Neutral },
-        })
+        }
     }
 
     pub(super) fn choice(&self) -> Choices<'_> {

@@ -163,7 +163,10 @@ impl Engine {
         let choices: Vec<_> = choices
             .iter()
             .filter_map(|choice| {
-                OwnChoice::new(&base, &serving, &Based::new(choice, &serving.ranker))
+                let based = Based::new(choice, &serving.ranker);
+                let known = based.offsets_with(&serving.layer_weights(&choice.moment));
+                let head = choice.head(&known)?.of_best()?;
+                Some(OwnChoice::new(&base.base, choice, head))
             })
             .collect();
         let fresh = lora::Adapter::new(base.base.rank(), CONTEXTS, (&self.options.adapters).into());

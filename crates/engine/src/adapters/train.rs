@@ -81,10 +81,11 @@ impl Engine {
         (ranker, choices): Found,
         through: Cursor,
     ) -> Result<Option<i64>> {
-        let rank = self.options.adapters.rank;
-        let work = move || fit_base(&ranker, &choices, rank);
+        let (rank, options) = (self.options.adapters.rank, self.options.adapters.clone());
+        let work = move || fit_base(&ranker, &choices, &options);
         let found = tokio::task::spawn_blocking(work).await.expect("fitting does not panic");
-        let Some(bytes) = found else { return Ok(None) };
+        let Some((bytes, pull)) = found else { return Ok(None) };
+        self.write_metric(run, 0, "base_layer_pull", pull).await?;
         let key = registry::key(run, BASE_LAYER_NAME, "safetensors");
         let metadata = json!({"through": through.0, "rank": rank});
         let metadata = metadata.as_object().cloned().unwrap_or_default();

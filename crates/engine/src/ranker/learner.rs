@@ -10,10 +10,12 @@ use sona_store::Learned;
 
 use super::fit::Based;
 use super::moment::moment;
-use super::replay::{Choice, FOR_LESSON, Offer, weight_of};
+use super::rank::{Known, Ranking};
+use super::replay::{Choice, FOR_LESSON, Head, Offer, weight_of};
 use super::{Serving, stored};
 use crate::Engine;
-use crate::adapters::Taught;
+use crate::adapters::{OwnChoice, Taught};
+use crate::candidates::Question;
 use crate::error::Result;
 use crate::fuse::Ensemble;
 use crate::recommend::{MAX_LIMIT, RecommendRequest};
@@ -62,6 +64,7 @@ impl Engine {
             exclude: Vec::new(),
             context: RequestContext::default(),
         };
+        let base = self.base_layer();
         let choice = self.look(&request, &user, event.timestamp, |question, _| {
             if !question.allowed.contains(row) {
                 return None;
@@ -76,17 +79,17 @@ impl Engine {
                 draw: FOR_LESSON,
             };
             let choice = offer.choice(row, (question.taste, event.timestamp), &mut rng);
-            Some(Choice {
-                weight: weight_of(event, weight),
-                moment: moment(&question.taste.liked, event.timestamp, question.timezone),
-                ..choice
-            })
+            let moment = moment(&question.taste.liked, event.timestamp, question.timezone);
+            let choice = Choice { weight: weight_of(event, weight), moment, ..choice };
+            let head =
+                base.as_ref().and_then(|_| as_served(serving, question, &ensemble, &choice, row));
+            Some((choice, head))
         });
-        let Some(choice) = choice else { return Ok((None, None)) };
+        let Some((choice, head)) = choice else { return Ok((None, None)) };
         let based = Based::new(&choice, &serving.ranker);
-        let base = self.base_layer();
-        let taught =
-            base.and_then(|base| Taught::new((&event.user_id, &user), &base, serving, &based));
+        let taught = base.zip(head).map(|(base, head)| {
+            Taught::new((&event.user_id, &user), &base, OwnChoice::new(&base.base, &choice, head))
+        });
         Ok((serving.lesson(&based), taught))
     }
 
@@ -139,4 +142,19 @@ impl Engine {
         serving.wrote(through);
         Ok(())
     }
+}
+
+/// The titles at the head of the list that would have been served without an adapter; `None` if the chosen one was not there.
+fn as_served(
+    serving: &Serving,
+    question: &Question<'_>,
+    ensemble: &Ensemble<'_>,
+    choice: &Choice,
+    chosen: u32,
+) -> Option<Head> {
+    let viewer = question.taste.viewer(&serving.ranker.layout, question.view, question.now);
+    let weights = serving.weights(&choice.moment);
+    let moment = choice.moment;
+    let known = Known { viewer: &viewer, personal: None, moment, weights: &weights, asked: 0.0 };
+    Ranking::new(&serving.ranker, ensemble, question.view, &known, &[]).head(chosen)
 }

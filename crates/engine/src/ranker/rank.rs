@@ -7,7 +7,7 @@ use sona_numeric::select;
 use super::Ranker;
 use super::features::About;
 use super::moment::MOMENT;
-use super::replay::features;
+use super::replay::{HEAD, Head, features};
 use super::trees::{self, Best, Titles};
 use super::viewer::Viewer;
 use crate::adapters::Personal;
@@ -132,6 +132,20 @@ impl<'r> Ranking<'r> {
 
     fn score_at(&self, place: usize) -> f32 {
         ((self.logits[place] - self.lowest) / self.span) as f32
+    }
+
+    /// The candidates that compete for the first places, with what is known of each; `None` if `chosen` is not among them.
+    pub(crate) fn head(&self, chosen: u32) -> Option<Head> {
+        let width = self.ranker.layout.width();
+        let places: Vec<usize> = self.first(HEAD).collect();
+        let chosen = places.iter().position(|place| self.rows[*place] == chosen)?;
+        let features =
+            places.iter().flat_map(|place| &self.features[place * width..(place + 1) * width]);
+        Some(Head {
+            features: features.copied().collect(),
+            offsets: places.iter().map(|place| self.logits[*place] as f32).collect(),
+            chosen,
+        })
     }
 
     /// What a candidate or a given row scores: of rows no source brought maybe less than 0, or more than 1.

@@ -46,6 +46,9 @@ pub(crate) const FOR_TRAINING: Draw = Draw { top: 100, others_top: 40, hard: 20,
 /// For a lesson: there is one.
 pub(crate) const FOR_LESSON: Draw = Draw { top: 80, others_top: 80, hard: 40, easy: 30 };
 
+/// So many titles compete for the first places of a list: an adapter learns from choices between them.
+pub(crate) const HEAD: usize = 50;
+
 /// Events that are looked at side by side, with the counts as they were before the first of them.
 const SIDE_BY_SIDE: usize = 64;
 
@@ -111,6 +114,18 @@ pub(crate) struct Head {
 }
 
 impl Head {
+    /// The [`HEAD`] of them of which the most is known, `None` if the chosen one is not among these.
+    pub(crate) fn of_best(self) -> Option<Self> {
+        let width = self.features.len() / self.offsets.len().max(1);
+        let mut rows: Vec<usize> = (0..self.offsets.len()).collect();
+        rows.sort_by(|a, b| self.offsets[*b].total_cmp(&self.offsets[*a]));
+        rows.truncate(HEAD);
+        let chosen = rows.iter().position(|row| *row == self.chosen)?;
+        let features = rows.iter().flat_map(|at| &self.features[at * width..(at + 1) * width]);
+        let offsets = rows.iter().map(|at| self.offsets[*at]).collect();
+        Some(Self { features: features.copied().collect(), offsets, chosen })
+    }
+
     /// The choice between them.
     pub(crate) fn list(&self, weight: f32) -> List<'_> {
         let Self { features, offsets, chosen } = self;
@@ -441,5 +456,20 @@ mod tests {
         assert_eq!(head.chosen, 0);
         choice.at_top = false;
         assert!(choice.head(&[9.0, 0.2, 0.3]).is_none());
+    }
+
+    #[test]
+    fn of_the_best_the_chosen_one_is_one_or_there_is_no_choice() {
+        let many = HEAD + 10;
+        let head = |chosen: usize| Head {
+            features: (0..2 * many).map(|at| at as f32).collect(),
+            offsets: (0..many).map(|at| at as f32).collect(),
+            chosen,
+        };
+        assert!(head(9).of_best().is_none());
+        let best = head(11).of_best().expect("one of the best");
+        assert_eq!((best.offsets.len(), best.features.len()), (HEAD, 2 * HEAD));
+        assert_eq!(best.offsets[best.chosen], 11.0);
+        assert_eq!(best.features[2 * best.chosen..2 * best.chosen + 2], [22.0, 23.0]);
     }
 }

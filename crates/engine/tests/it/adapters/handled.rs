@@ -7,7 +7,7 @@ use sona_engine::{AdapterCommand, AdapterError, Engine, Error, handle_stored};
 use sona_store::Store;
 use sona_testkit::databases::Backend;
 
-use super::{go_on, options, used, world};
+use super::{go_on, options, step_of, used, world};
 use crate::on_both;
 use crate::world::{World, list, user_id};
 
@@ -33,9 +33,11 @@ pub(super) async fn until(mut is_so: impl AsyncFnMut() -> bool) {
     panic!("it never became so");
 }
 
-/// Lets a user go on, and waits until what they taught is written; the number of events of the version.
+/// Lets a user go on, and waits until what they taught is written; the number of events of the version. It is one version:
+/// what is learned at once is written at once.
 async fn learn(world: &World, steps: std::ops::Range<usize>) -> u64 {
-    go_on(world, 0, steps).await;
+    world.track(steps.map(|step| step_of(0, step)).collect()).await;
+    world.engine.follow().await.expect("followed");
     let learned = used(&world.list("u0", 5).await).events;
     until(async || {
         let served = versions(&world.engine, "u0").await;
@@ -94,7 +96,8 @@ async fn what_is_done_elsewhere_is_seen(backend: Backend) {
     let store = sona_store::open(&world.database.url).await.expect("opens");
     // What is learned here and not written yet rests on what is no longer served: it goes.
     go_on(&world, 0, 16..18).await;
-    elsewhere(&*store, AdapterCommand::RollBack { name: name(), served: Some(2) }).await;
+    let first = AdapterCommand::Serve { name: name(), version: 1, served: None };
+    elsewhere(&*store, first).await;
     until(async || used(&world.list("u0", 5).await).events == before).await;
     let saved = versions(&world.engine, "u0").await;
     assert!(saved.iter().any(|version| version.version == 1 && version.is_served), "{saved:?}");
