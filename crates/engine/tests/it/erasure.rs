@@ -207,6 +207,12 @@ async fn nothing_outlives_an_erasure_among_writes(backend: Backend) {
     world.engine.put_content(&titles).await.expect("written");
     let vectors = (0..40).map(|n| (content_id(&format!("t{n}")), vector(n * 10))).collect();
     world.engine.put_vectors(SET, vectors).await.expect("written");
+    // Something is watched in one region and not in the other, so that a reason can say where.
+    for (neighbour, region, own) in [("hans", "DE", "t38"), ("jean", "FR", "t39")] {
+        let from = UserAttributes { region: Region::parse(region).ok(), ..Default::default() };
+        world.engine.put_users(&[(user_id(neighbour), from)]).await.expect("written");
+        world.track(vec![watch(neighbour, own)]).await;
+    }
     let other = world.another().await;
     for round in 0..ROUNDS {
         // The first life is over, and acknowledged, before the erasure is asked for.
