@@ -56,7 +56,8 @@ pub(super) fn deciles(judged: &[Judged], users: usize, options: &TimeOptions) ->
         let (from, to) = (at * people.len() / PARTS, (at + 1) * people.len() / PARTS);
         let choices: Vec<&Judged> =
             people[from..to].iter().flat_map(|(_, own)| own).copied().collect();
-        let without = choices.iter().map(|choice| ndcg(choice, fused)).sum::<f64>();
+        // From 0: nothing found is -0, and its sum would be shown as such.
+        let without = choices.iter().fold(0.0, |sum, choice| sum + ndcg(choice, fused));
         Decile {
             decile: at + 1,
             users: to - from,
