@@ -101,7 +101,7 @@ pub(crate) fn fit_base(
         return None;
     }
     let pull = best_pull(&ranker.layout, &foreseen, options);
-    let found = find(&ranker.layout, &users, options.rank, pull);
+    let found = find(&ranker.layout, &users, options.rank).and_then(|base| pulled(&base, pull));
     let base = found.inspect_err(|error| tracing::warn!(%error, "no base layer is made")).ok()?;
     let rows = base.as_matrix();
     let file = File {
@@ -161,9 +161,9 @@ fn gather(foreseen: &[Foreseen<'_>]) -> BTreeMap<u64, Evidence> {
 /// differ from each other is not the same everywhere.
 fn best_pull(layout: &Layout, foreseen: &[Foreseen<'_>], options: &options::Adapters) -> f64 {
     let from = (foreseen.len() as f64 * DIRECTIONS_SHARE) as usize;
-    let early = gather(&foreseen[..from]);
+    let Ok(base) = find(layout, &gather(&foreseen[..from]), options.rank) else { return PULLS[0] };
     let gain = |pull: &f64| {
-        let base = find(layout, &early, options.rank, *pull).ok()?;
+        let base = pulled(&base, *pull).ok()?;
         Some((gain(&base, foreseen, from, options), *pull))
     };
     let gains: Vec<(f64, f64)> = PULLS.par_iter().filter_map(gain).collect();
@@ -193,19 +193,22 @@ fn gain(base: &Base, foreseen: &[Foreseen<'_>], from: usize, options: &options::
     sum
 }
 
-/// The base layer for adapters that are pulled towards 0 by `pull`: as if they were pulled by 1 on features that are smaller.
 fn find(
     layout: &Layout,
     users: &BTreeMap<u64, Evidence>,
     rank: usize,
-    pull: f64,
 ) -> Result<Base, sona_numeric::lora::base::Error> {
     let ridge: Vec<f64> = layout.about().map(prior).collect();
     let mut fit = BaseFit::new(&ridge)?;
     for evidence in users.values() {
         fit.add(evidence)?;
     }
-    let mut rows = fit.finish(rank)?.as_matrix().clone();
+    fit.finish(rank)
+}
+
+/// The base layer for adapters that are pulled towards 0 by `pull`: as if they were pulled by 1 on features that are smaller.
+fn pulled(base: &Base, pull: f64) -> Result<Base, sona_numeric::lora::base::Error> {
+    let mut rows = base.as_matrix().clone();
     for row in 0..rows.rows() {
         rows.row_mut(row).iter_mut().for_each(|value| *value /= pull.sqrt() as f32);
     }
