@@ -15,16 +15,20 @@
 //! [`crate::online`], and it is served only while it foresees the user's choices
 //! ([`gate`]).
 //!
+//! When `A` is found anew, [`migration`] carries adapters over.
+//!
 //! [`gradient`] is another trainer, for base layers over embeddings alone.
 
 pub mod adapter;
 pub mod base;
 pub mod gate;
 pub mod gradient;
+pub mod migration;
 
 pub use adapter::{Adapter, Choice, Opinion, Options, Refusal, Stored};
 pub use base::{Base, BaseFit, Evidence};
 pub use gate::Gate;
+pub use migration::Migration;
 
 #[cfg(test)]
 mod reference;

@@ -210,6 +210,11 @@ impl Adapter {
         self.state.shape()
     }
 
+    /// How it learns and is served.
+    pub fn options(&self) -> Options {
+        self.options
+    }
+
     /// Events learned from.
     pub fn events(&self) -> u64 {
         self.state.lessons()
@@ -284,7 +289,8 @@ impl Adapter {
         Ok(())
     }
 
-    fn solve(&mut self) -> Result<(), Refusal> {
+    /// Works `B_u` out anew.
+    pub(super) fn solve(&mut self) -> Result<(), Refusal> {
         if !self.state.solve() {
             return Err(Refusal::Unsolvable);
         }

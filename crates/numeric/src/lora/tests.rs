@@ -2,6 +2,7 @@
 
 mod base;
 mod gradient;
+mod migration;
 
 use proptest::prelude::*;
 use rand::{RngExt, SeedableRng};
