@@ -85,7 +85,7 @@ impl From<AdapterName> for String {
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum AdapterOrigin {
-    /// It learned from events as they came.
+    /// It learned from events as they came, or as they were gone through for the base layer.
     Learned,
     /// It was trained anew on the user's stored events.
     Trained,
@@ -125,7 +125,7 @@ pub struct AdapterVersion {
     pub version: i64,
     /// The version that was served when this one was saved.
     pub parent_version: Option<i64>,
-    /// The version of the base layer it was learned on: with another one its numbers mean nothing.
+    /// The version of the base layer it was learned on: on another one its numbers must be carried over.
     pub base_version: i64,
     /// How it came to be.
     pub origin: AdapterOrigin,

@@ -4,15 +4,18 @@
 //! ranker. On these each user has weights of their own ([`sona_numeric::lora`]), which are added to what the ranker and the
 //! shared layer say. `resident` keeps them beside the user's state and says whether they are served; `learn` teaches them in
 //! the log task, before the event is acknowledged; `saved` writes them behind, as versions. `handle` is what may be done to them
-//! from outside, `look` what may be seen of them, `retrain` trains one anew, `portable` hands one out as a file and takes it in; `changes` makes every process see what was done.
+//! from outside, `look` what may be seen of them, `retrain` trains one anew, `portable` hands one out as a file and takes it in;
+//! `changes` makes every process see what was done, and `migrate` carries adapters over when the base layer is found anew.
 
 mod base;
+mod begin;
 mod changes;
 mod error;
 mod follow;
 mod handle;
 mod learn;
 mod look;
+mod migrate;
 mod portable;
 mod resident;
 mod retrain;
@@ -22,16 +25,18 @@ mod train;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use base::BASE_LAYER_NAME;
-pub(crate) use base::{BaseLayer, fit_base};
+pub(crate) use base::BaseLayer;
 pub(crate) use changes::Changes;
 pub use error::AdapterError;
 pub use handle::{AdapterCommand, handle_stored};
 pub(crate) use learn::{OwnChoice, Taught};
 pub use look::{stored_adapter, stored_adapters};
+pub(crate) use migrate::BaseLayers;
 pub use portable::{export_adapter, import_adapter};
 pub(crate) use resident::{Personal, Resident};
 pub use retrain::Forced;
 pub(crate) use saved::{Unsaved, write_behind};
+pub(crate) use train::Found;
 
 /// What became of adapters in this process.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -52,6 +57,10 @@ pub struct AdapterCounts {
     pub opted_out: u64,
     /// Versions written.
     pub saved: u64,
+    /// Adapters carried over to another base layer.
+    pub migrated: u64,
+    /// Adapters that began anew, because the base layer they were learned on is gone.
+    pub retired: u64,
     /// Users whose adapter waits to be written.
     pub waiting: u64,
 }
@@ -67,6 +76,8 @@ pub(crate) struct Counters {
     unavailable: AtomicU64,
     opted_out: AtomicU64,
     saved: AtomicU64,
+    migrated: AtomicU64,
+    retired: AtomicU64,
 }
 
 impl Counters {
@@ -81,6 +92,8 @@ impl Counters {
             unavailable: read(&self.unavailable),
             opted_out: read(&self.opted_out),
             saved: read(&self.saved),
+            migrated: read(&self.migrated),
+            retired: read(&self.retired),
             waiting: waiting as u64,
         }
     }

@@ -86,7 +86,7 @@ pub use sona_store::AdapterPosition;
 pub use start::MODEL_NAME;
 pub use vectors::EMBEDDINGS_NAME;
 
-use adapters::{BaseLayer, Unsaved};
+use adapters::{BaseLayers, Unsaved};
 use catalogue::Catalogue;
 use encoder::Encoders;
 use exposures::Exposures;
@@ -133,7 +133,7 @@ pub struct Engine {
     requests: mpsc::Sender<Request>,
     encoders: Encoders,
     ranking: ArcSwapOption<Serving>,
-    base_layer: ArcSwapOption<BaseLayer>,
+    base_layers: BaseLayers,
     unsaved_adapters: Unsaved,
     adapter_counters: adapters::Counters,
     adapter_changes: adapters::Changes,
@@ -232,7 +232,7 @@ impl Engine {
             requests,
             encoders,
             ranking: ArcSwapOption::empty(),
-            base_layer: ArcSwapOption::empty(),
+            base_layers: BaseLayers::default(),
             unsaved_adapters: Unsaved::default(),
             adapter_counters: adapters::Counters::default(),
             adapter_changes: adapters::Changes::default(),

@@ -11,7 +11,7 @@ pub(crate) mod features;
 pub(crate) mod fit;
 mod learner;
 pub(crate) mod moment;
-mod past;
+pub(crate) mod past;
 pub(crate) mod rank;
 pub(crate) mod replay;
 mod serving;

@@ -59,8 +59,13 @@ impl Engine {
 
     /// Keeps the newest versions and the current one; files go with their versions.
     pub(crate) async fn drop_old_versions(&self, model_name: &str) -> Result<()> {
+        self.drop_versions_beyond(model_name, self.options.training.keep_versions + 1).await
+    }
+
+    /// Keeps the `newest` versions and the current one.
+    pub(crate) async fn drop_versions_beyond(&self, model_name: &str, newest: usize) -> Result<()> {
         let models = self.store.models(model_name).await?;
-        for old in models.iter().skip(self.options.training.keep_versions + 1) {
+        for old in models.iter().skip(newest) {
             self.drop_version(old).await?;
         }
         Ok(())

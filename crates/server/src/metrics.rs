@@ -202,6 +202,9 @@ fn adapters(counts: &AdapterCounts, base_layer: Option<i64>) {
         counter!("sona_adapter_events_total", "outcome" => outcome).absolute(events);
     }
     counter!("sona_adapters_saved_total").absolute(counts.saved);
+    for (outcome, adapters) in [("migrated", counts.migrated), ("retired", counts.retired)] {
+        counter!("sona_adapter_migrations_total", "outcome" => outcome).absolute(adapters);
+    }
     gauge!("sona_adapters_waiting").set(counts.waiting as f64);
     gauge!("sona_base_layer_version").set(base_layer.unwrap_or(0) as f64);
 }
@@ -241,28 +244,7 @@ fn describe() {
         "Lists that were shown: written, or dropped because the database could not take them."
     );
     describe_gauge!("sona_exposures_waiting", "Lists shown that wait to be written.");
-    describe_counter!(
-        "sona_adapter_lists_total",
-        "Lists by how the user's adapter took part: served, learning, held_back, unavailable, or opted_out."
-    );
-    describe_counter!(
-        "sona_adapter_events_total",
-        "Events users' adapters learned from, or refused."
-    );
-    describe_gauge!(
-        "sona_adapter_users",
-        "Users in memory whose adapter has learned, by whether it has a part in their lists: served, learning, or held_back."
-    );
-    describe_gauge!(
-        "sona_adapter_helped_share",
-        "Of users in memory whose adapter has learned enough, the share whom it has helped (gain above 0); 0 if there are none."
-    );
-    describe_counter!("sona_adapters_saved_total", "Versions of adapters written.");
-    describe_gauge!("sona_adapters_waiting", "Users whose adapter waits to be written.");
-    describe_gauge!(
-        "sona_base_layer_version",
-        "The base layer adapters are on; 0 if there is none."
-    );
+    describe_adapters();
     describe_counter!("sona_refusals_total", "Callers turned away (401, 403), by reason.");
     describe_counter!(
         "sona_vector_searches_total",
@@ -280,4 +262,33 @@ fn describe() {
     );
     describe_gauge!("sona_transitions", "Title-to-title counts held by the sequence source.");
     describe_gauge!("sona_healthy", "1 if nothing is wrong, 0 if /health lists a problem.");
+}
+
+fn describe_adapters() {
+    describe_counter!(
+        "sona_adapter_lists_total",
+        "Lists by how the user's adapter took part: served, learning, held_back, unavailable, or opted_out."
+    );
+    describe_counter!(
+        "sona_adapter_events_total",
+        "Events users' adapters learned from, or refused."
+    );
+    describe_gauge!(
+        "sona_adapter_users",
+        "Users in memory whose adapter has learned, by whether it has a part in their lists: served, learning, or held_back."
+    );
+    describe_gauge!(
+        "sona_adapter_helped_share",
+        "Of users in memory whose adapter has learned enough, the share whom it has helped (gain above 0); 0 if there are none."
+    );
+    describe_counter!("sona_adapters_saved_total", "Versions of adapters written.");
+    describe_counter!(
+        "sona_adapter_migrations_total",
+        "Adapters that met another base layer than they learned on: migrated to it, or retired because theirs is gone."
+    );
+    describe_gauge!("sona_adapters_waiting", "Users whose adapter waits to be written.");
+    describe_gauge!(
+        "sona_base_layer_version",
+        "The base layer adapters are on; 0 if there is none."
+    );
 }

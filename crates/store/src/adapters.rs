@@ -16,8 +16,10 @@ pub enum Parent {
     Any,
     /// Only while this one is served; `None`: while none is.
     Served(Option<i64>),
-    /// The same, and only if nothing was done to the user's adapters from outside after this position of the feed
-    /// ([`AdapterChanges`](crate::AdapterChanges)).
+    /// Only if the user never had a version of this name, and nothing was done to their adapters from outside.
+    Never,
+    /// Only while one is served, or none, and only if nothing was done to the user's adapters from outside after a position
+    /// of the feed ([`AdapterChanges`](crate::AdapterChanges)).
     Unchanged {
         /// As above.
         served: Option<i64>,
@@ -27,11 +29,12 @@ pub enum Parent {
 }
 
 impl Parent {
-    /// Whether a version may be saved while `served` is served, as far as that tells; and the position of the feed after which
+    /// Whether `version` may be saved while `served` is served, as far as that tells; and the position of the feed after which
     /// nothing may have been done to the user's adapters.
-    pub(crate) fn admits(self, served: Option<i64>) -> (bool, Option<i64>) {
+    pub(crate) fn admits(self, served: Option<i64>, version: i64) -> (bool, Option<i64>) {
         match self {
             Self::Any => (true, None),
+            Self::Never => (version == 1, Some(0)),
             Self::Served(expected) => (expected == served, None),
             Self::Unchanged { served: expected, since } => (expected == served, Some(since)),
         }

@@ -24,8 +24,8 @@ Processes that serve the same database swap the new model in by themselves.
 
 `ranker` learns the order of lists from what users chose in the latest part of the log, given what came before it; a
 process that serves does so by itself after every training.
-`base-layer` finds anew in what users differ from each other. The first ranker's training does so too; after this all users'
-adapters begin anew.
+`base-layer` finds anew in what users differ from each other, as every training of the ranker does; users' adapters are
+carried over.
 
 `encoder` learns to encode texts from the catalogue, and from what users engage with if a collaborative model says so.
 `embeddings` gives every title a vector by the encoder in use, the configured or the learned one.

@@ -42,7 +42,7 @@ pub(crate) struct BaseLayer {
     pub(crate) version: i64,
     pub(crate) base: Base,
     /// The names of its inputs.
-    inputs: Vec<String>,
+    pub(super) inputs: Vec<String>,
     /// An adapter on it that has learned nothing.
     fresh: OnceLock<Arc<Adapter>>,
 }
@@ -88,13 +88,22 @@ pub(super) async fn read_file(blobs: &dyn Blobs, model: &ModelVersion) -> error:
     File::decode(&bytes).map_err(unusable)
 }
 
-/// Finds the base layer of what a ranker does not foresee in `choices`, which are in the order of time; the bytes of its
-/// file and the pull it rests on ([`PULLS`]), or `None` if there are too few users to tell.
-pub(crate) fn fit_base(
+/// A base layer that was found in choices.
+pub(super) struct FittedBase {
+    pub(super) file: File,
+    /// The pull it rests on ([`PULLS`]).
+    pub(super) pull: f64,
+    /// What the same choices teach each user's adapter on it.
+    pub(super) adapters: HashMap<u64, Adapter>,
+}
+
+/// Finds the base layer of what a ranker does not foresee in `choices`, which are in the order of time; `None` if there are
+/// too few users to tell.
+pub(super) fn fit_base(
     ranker: &Ranker,
     choices: &[Choice],
     options: &options::Adapters,
-) -> Option<(Vec<u8>, f64)> {
+) -> Option<FittedBase> {
     let foreseen = foresee(ranker, choices);
     let users = gather(&foreseen);
     if users.len() < LEAST_USERS {
@@ -103,6 +112,7 @@ pub(crate) fn fit_base(
     let pull = best_pull(&ranker.layout, &foreseen, options);
     let found = find(&ranker.layout, &users, options.rank).and_then(|base| pulled(&base, pull));
     let base = found.inspect_err(|error| tracing::warn!(%error, "no base layer is made")).ok()?;
+    let adapters = teach_all(&base, &foreseen, options, |_, _, _| {});
     let rows = base.as_matrix();
     let file = File {
         layout: serde_json::to_string(&ranker.layout.names()).ok()?,
@@ -111,9 +121,7 @@ pub(crate) fn fit_base(
         users: users.len() as u64,
         rows: (0..rows.rows()).flat_map(|row| rows.row(row)).copied().collect(),
     };
-    let bytes = file.encode();
-    let bytes = bytes.inspect_err(|error| tracing::warn!(error, "no base layer is made")).ok()?;
-    Some((bytes, pull))
+    Some(FittedBase { file, pull, adapters })
 }
 
 /// A choice at the top of a list, and what the ranker with its layer, as it had learned by then, knew of every title.
@@ -174,23 +182,37 @@ fn best_pull(layout: &Layout, foreseen: &[Foreseen<'_>], options: &options::Adap
 
 /// How much better adapters on `base` foresee the liked choices from the one at `from` on, in nats, where they would be served.
 fn gain(base: &Base, foreseen: &[Foreseen<'_>], from: usize, options: &options::Adapters) -> f64 {
-    let (mut scratch, mut sum) = (Scratch::default(), 0.0);
-    let mut adapters: HashMap<u64, Adapter> = HashMap::new();
+    let mut sum = 0.0;
+    teach_all(base, foreseen, options, |at, own, adapter| {
+        let choice = foreseen[at].choice;
+        if at >= from && choice.weight >= 1.0 && choice.titles as u64 >= options.least_events {
+            let (without, with) = adapter.losses(&own.choice());
+            sum += (without - with).clamp(-MOST, MOST);
+        }
+    });
+    sum
+}
+
+/// Every user's adapter on `base` after these choices. `before` sees each choice, by its place, with the adapter that is about
+/// to learn from it.
+fn teach_all(
+    base: &Base,
+    foreseen: &[Foreseen<'_>],
+    options: &options::Adapters,
+    mut before: impl FnMut(usize, &OwnChoice, &Adapter),
+) -> HashMap<u64, Adapter> {
+    let (mut scratch, mut adapters) = (Scratch::default(), HashMap::new());
     for (at, one) in foreseen.iter().enumerate() {
         let Some(head) = one.head() else { continue };
         let own = OwnChoice::new(base, one.choice, head);
         let fresh = || Adapter::new(base.rank(), CONTEXTS, options.into());
-        let adapter = adapters.entry(one.choice.who).or_insert_with(fresh);
-        let judges = at >= from && one.choice.weight >= 1.0;
-        if judges && one.choice.titles as u64 >= options.least_events {
-            let (without, with) = adapter.losses(&own.choice());
-            sum += (without - with).clamp(-MOST, MOST);
-        }
+        let adapter: &mut Adapter = adapters.entry(one.choice.who).or_insert_with(fresh);
+        before(at, &own, adapter);
         if let Err(error) = adapter.learn(own.choice(), &mut scratch) {
-            tracing::debug!(%error, "a choice is left out of the base layer");
+            tracing::debug!(%error, "an adapter learns nothing from a choice");
         }
     }
-    sum
+    adapters
 }
 
 fn find(
@@ -216,7 +238,7 @@ fn pulled(base: &Base, pull: f64) -> Result<Base, sona_numeric::lora::base::Erro
 }
 
 /// How strong the pull of a user's own weight towards 0 is beside that of others.
-fn prior(about: About) -> f64 {
+pub(super) fn prior(about: About) -> f64 {
     match about {
         About::Source(_) => 3.0,
         About::Year => 10.0,
@@ -269,7 +291,7 @@ mod tests {
         let ranker = Ranker::new(layout.clone(), vec![0.0; layout.width()]);
         let pull = |own: f32| {
             let options = options::Adapters::default();
-            fit_base(&ranker, &choices(own), &options).expect("there are enough users").1
+            fit_base(&ranker, &choices(own), &options).expect("there are enough users").pull
         };
         assert!(pull(4.0) <= 1.0, "{}", pull(4.0));
         assert_eq!(pull(0.0), PULLS[0], "all want the same");

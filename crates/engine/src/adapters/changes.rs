@@ -36,8 +36,8 @@ pub(crate) struct Changes {
 #[derive(Debug)]
 struct Training {
     ticket: u64,
-    /// What its user chose since.
-    missed: Vec<OwnChoice>,
+    /// What its user chose since, each on the base layer of this version.
+    missed: Vec<(i64, OwnChoice)>,
 }
 
 impl Changes {
@@ -70,7 +70,7 @@ impl Changes {
 
     /// Ends the training with this ticket and answers what its user chose meanwhile; `None` if something was done to the user's
     /// adapters since it began, or too much was missed.
-    pub(super) fn end_training(&self, user: &UserId, ticket: u64) -> Option<Vec<OwnChoice>> {
+    pub(super) fn end_training(&self, user: &UserId, ticket: u64) -> Option<Vec<(i64, OwnChoice)>> {
         let mut trainings = self.trainings();
         let key = viewer_key(user);
         trainings.get(&key).filter(|training| training.ticket == ticket)?;
@@ -79,14 +79,14 @@ impl Changes {
     }
 
     /// Keeps a choice for the adapter that is being trained, if the user's is.
-    pub(super) fn missed(&self, user: &UserId, choice: OwnChoice) {
+    pub(super) fn missed(&self, user: &UserId, base_version: i64, choice: OwnChoice) {
         let mut trainings = self.trainings();
         if trainings.is_empty() {
             return;
         }
         let training = trainings.get_mut(&viewer_key(user));
         if let Some(training) = training.filter(|training| training.missed.len() < MOST_MISSED) {
-            training.missed.push(choice);
+            training.missed.push((base_version, choice));
         }
     }
 

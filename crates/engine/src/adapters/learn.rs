@@ -84,7 +84,7 @@ impl Engine {
             match learned {
                 Some(Ok(())) => {
                     add(&self.adapter_counters.learned, 1);
-                    self.adapter_changes.missed(&one.id, one.choice);
+                    self.adapter_changes.missed(&one.id, one.base_version, one.choice);
                     self.unsaved_adapters.note(one.id, one.user);
                 }
                 Some(Err(refusal)) => {

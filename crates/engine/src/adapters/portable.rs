@@ -47,7 +47,8 @@ pub async fn export_adapter(
     Ok(Portable { ground, base, weights, state })
 }
 
-/// The version a file becomes for a user, once it is known to fit the base layer in use. Without a state its weights are taken for
+/// The version a file becomes for a user, once it is known to fit the base layer it was learned on, which may be a former one:
+/// it is carried over like all others when the user comes. Without a state its weights are taken for
 /// what is believed of the user before anything is learned, with the pull of one ridge
 /// ([`lora::Adapter::from_weights`]).
 ///
@@ -59,8 +60,11 @@ pub async fn import_adapter(
     file: &Portable,
     options: &options::Adapters,
 ) -> Result<NewAdapter> {
-    let model = store.current_model(BASE_LAYER_NAME).await?;
-    let model = model.ok_or(AdapterError::NotReady("there is no base layer yet"))?;
+    let current = store.current_model(BASE_LAYER_NAME).await?;
+    let current = current.ok_or(AdapterError::NotReady("there is no base layer yet"))?;
+    let model = store.model(BASE_LAYER_NAME, file.ground.base_version).await?;
+    // Of one that is gone, what is in use says best in what it differs.
+    let model = model.unwrap_or(current);
     let base = read_file(blobs, &model).await?;
     let names = features(&model, &base)?;
     let fits = fits(&file.ground, (&model, &names), &base).and_then(|()| {
@@ -85,7 +89,7 @@ fn fits(
 ) -> Result<(), String> {
     if ground.base_version != model.version || ground.base_sha256 != model.sha256 {
         return Err(format!(
-            "it was learned on base layer {} ({}), in use is {} ({})",
+            "it was learned on base layer {} ({}), here there is {} ({})",
             ground.base_version, ground.base_sha256, model.version, model.sha256
         ));
     }

@@ -104,8 +104,8 @@ impl Resident {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// As it is on `base`, of a user who has done enough for it if it is `due`; `None` if it was learned on another one, or
-    /// could not be read.
+    /// As it is on `base`, of a user who has done enough for it if it is `due`; `None` if it was not carried over to that yet,
+    /// or could not be read.
     fn on(&self, base: &Arc<BaseLayer>, due: bool) -> Option<Personal> {
         let slot = self.slot();
         let held = slot.adapter.as_ref().filter(|held| held.base_version == base.version)?;
@@ -121,6 +121,13 @@ impl Resident {
     /// What is held.
     pub(super) fn held(&self) -> Option<Held> {
         self.slot().adapter.clone()
+    }
+
+    /// What is held and need not be read again, if it has learned anything.
+    fn learned(&self) -> Option<Held> {
+        let slot = self.slot();
+        let stale = slot.stale_at.is_some_and(|at| at <= Instant::now());
+        slot.adapter.clone().filter(|held| !stale && held.adapter.events() > 0)
     }
 
     /// Bytes it takes: none while it has learned nothing.
@@ -188,7 +195,7 @@ impl From<&options::Adapters> for lora::Options {
 }
 
 impl Engine {
-    /// A user's adapter on a base layer; `None` if it was learned on another one, or could not be read.
+    /// A user's adapter on a base layer; `None` if it was not carried over to that yet, or could not be read.
     pub(crate) fn personal(&self, user: &User, base: &Arc<BaseLayer>) -> Option<Personal> {
         let due = user.state().interaction_count >= self.options.adapters.least_events;
         user.adapter.on(base, due)
@@ -201,7 +208,7 @@ impl Engine {
         }
         let ranking = self.ranking.load();
         let layout = &ranking.as_ref()?.ranker.layout;
-        self.base_layer.load_full().filter(|base| base.is_for(layout))
+        self.base_layers.current().filter(|base| base.is_for(layout))
     }
 
     /// Makes sure that a user's adapter is in memory; reads it if it is not. Without it the user is served as one who has none.
@@ -235,10 +242,12 @@ impl Engine {
         if self.adapter_changes.has_opted_out(id) {
             return Ok((fresh(None), true));
         }
-        // What waits to be written is newer than what is stored.
+        // What waits to be written is newer than what is stored, and what is in memory spares reading it.
         let waiting = self.unsaved_adapters.get(id).and_then(|waiting| waiting.adapter.held());
-        if let Some(held) = waiting.filter(|held| held.base_version == base.version) {
-            return Ok((held, false));
+        if let Some(held) = waiting.or_else(|| user.adapter.learned()) {
+            let saved_version = held.saved_version;
+            let held = self.on_base(held, base).await?;
+            return Ok((held.unwrap_or_else(|| fresh(saved_version)), false));
         }
         if user.state().interaction_count == 0 {
             return Ok((fresh(None), false));
@@ -247,11 +256,11 @@ impl Engine {
         let Some(stored) = stored.map_err(|error| error.to_string())? else {
             return Ok((fresh(None), false));
         };
-        let version = Some(stored.about.version);
-        let read = saved::read(&stored, base, &self.options.adapters)
-            .map_err(|reason| format!("version {}: {reason}", stored.about.version))?;
-        // Where it was learned on another base layer a new one takes its place.
-        let held = read.map(|own| Held { adapter: Arc::new(own), ..fresh(version) });
-        Ok((held.unwrap_or_else(|| fresh(version)), false))
+        let version = stored.about.version;
+        let of_version = |reason: String| format!("version {version}: {reason}");
+        let held = saved::read(&stored, &self.options.adapters).map_err(of_version)?;
+        let held = self.on_base(held, base).await.map_err(of_version)?;
+        // Where nothing is left of the base layer it was learned on a new one takes its place.
+        Ok((held.unwrap_or_else(|| fresh(Some(version))), false))
     }
 }

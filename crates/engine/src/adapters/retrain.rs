@@ -185,7 +185,9 @@ impl Engine {
         let missed = self.adapter_changes.end_training(user, ticket);
         let missed = missed.ok_or_else(|| AdapterError::Overtaken(user.clone()))?;
         let mut scratch = Scratch::default();
-        for choice in &missed {
+        // What was projected by a base layer that came meanwhile means something else.
+        let same = missed.iter().filter(|(version, _)| *version == base_version);
+        for (_, choice) in same {
             if let Err(refusal) = adapter.learn(choice.choice(), &mut scratch) {
                 tracing::warn!(%refusal, "an adapter learned nothing from an event");
             }

@@ -10,8 +10,8 @@ use sona_formats::adapters::{Learned, UserWeights};
 use sona_numeric::lora::{self, Stored};
 use sona_store::{Parent, Saved};
 
-use super::resident::CONTEXTS;
-use super::{BaseLayer, add};
+use super::add;
+use super::resident::{CONTEXTS, Held};
 use crate::Engine;
 use crate::error::Result;
 use crate::live::counts::viewer_key;
@@ -80,20 +80,15 @@ impl Unsaved {
     }
 }
 
-/// The adapter of a stored version; `None` if it was learned on another base layer.
+/// The adapter of a stored version, on the base layer it was learned on.
 ///
 /// # Errors
-/// In words, if the file is damaged or does not fit.
-pub(super) fn read(
-    stored: &Adapter,
-    base: &BaseLayer,
-    options: &options::Adapters,
-) -> Result<Option<lora::Adapter>, String> {
+/// In words, if the file is damaged, or of another trainer or shape.
+pub(super) fn read(stored: &Adapter, options: &options::Adapters) -> Result<Held, String> {
     let weights = UserWeights::decode(&stored.weights)?;
-    if weights.base_version != base.version {
-        return Ok(None);
-    }
-    of_weights(weights, (base.base.rank(), CONTEXTS), options).map(Some)
+    let (base_version, shape) = (weights.base_version, (weights.rank, CONTEXTS));
+    let adapter = Arc::new(of_weights(weights, shape, options)?);
+    Ok(Held { base_version, saved_version: Some(stored.about.version), adapter })
 }
 
 /// The adapter of stored weights.

@@ -1,26 +1,50 @@
-//! Making a base layer: with the first ranker, with one whose features are others, and when somebody asks for it.
+//! Making a base layer: with every ranker, and when somebody asks for it.
 //!
-//! Where the features stay the same the base layer does too, however often the ranker is trained again: users' adapters go on
-//! learning on it.
+//! The users whose choices it is found in and who have no adapter yet begin with what these teach (`begin`); the adapters of all
+//! others are carried over to it when they are needed (`migrate`).
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde_json::{Map, json};
-use sona_domain::{Cursor, JobId, JobOutcome};
+use sona_domain::{Cursor, JobId, JobOutcome, ModelVersion, UserId};
 
-use super::{BASE_LAYER_NAME, BaseLayer, fit_base};
+use super::base::{FittedBase, fit_base, read_file};
+use super::migrate::KEPT;
+use super::{BASE_LAYER_NAME, BaseLayer};
 use crate::Engine;
 use crate::error::{Error, Result};
+use crate::live::counts::viewer_key;
 use crate::ranker::Ranker;
+use crate::ranker::past::Past;
 use crate::ranker::replay::Choice;
 use crate::registry;
 use crate::train::{Progress, Run};
 
-/// A ranker, and the choices it was found on, in the order of time.
-pub(crate) type Found = (Ranker, Arc<Vec<Choice>>);
+/// A base layer from less than this share of the users of the one that serves takes its place only if that does not fit.
+const LEAST_SHARE: f64 = 0.5;
+
+/// A ranker, and what it was found in.
+pub(crate) struct Found {
+    pub(crate) ranker: Ranker,
+    /// In the order of time.
+    pub(crate) choices: Arc<Vec<Choice>>,
+    /// Whose choices they are, by [`Choice::who`].
+    pub(crate) users: HashMap<u64, UserId>,
+    /// The last event of the log.
+    pub(crate) through: Cursor,
+}
+
+impl Found {
+    /// The users of the latest part of a log.
+    pub(crate) fn users_of(past: &Past) -> HashMap<u64, UserId> {
+        let ids = past.latest.iter().map(|logged| &logged.event.user_id);
+        ids.map(|id| (viewer_key(id), id.clone())).collect()
+    }
+}
 
 impl Engine {
-    /// Queues the making of a base layer for the ranker that serves. All adapters begin anew on it.
+    /// Queues the making of a base layer for the ranker that serves.
     pub async fn submit_base_layer_training(&self) -> Result<JobId> {
         self.submit(BASE_LAYER_NAME, Map::new()).await
     }
@@ -35,7 +59,7 @@ impl Engine {
         let now = self.clock.now();
         run.owned(self.store.complete_job(&run.job.job_id, &run.worker, &outcome, now).await?)?;
         self.follow_base_layer().await?;
-        self.drop_old_versions(BASE_LAYER_NAME).await
+        self.drop_versions_beyond(BASE_LAYER_NAME, KEPT).await
     }
 
     async fn base_layer_from_past(self: &Arc<Self>, run: &Run) -> Result<JobOutcome> {
@@ -43,7 +67,7 @@ impl Engine {
         let ranker = self.ranking.load_full().ok_or_else(none)?.ranker.clone();
         let options = &self.options.ranker;
         let past = self.read_past(options.events, options.share).await?;
-        let through = past.through;
+        let (through, users) = (past.through, Found::users_of(&past));
         let (layout, choices) = self.replay_past(run, past).await?;
         if layout != ranker.layout {
             let other =
@@ -51,46 +75,64 @@ impl Engine {
             return Err(Error::NothingToTrain(other.to_owned()));
         }
         (run.report)(Progress::Judging);
-        let version = self.make_base_layer(run, (ranker, Arc::new(choices)), through).await?;
-        let few = || Error::NothingToTrain("too few users chose anything lately".to_owned());
+        let choices = Arc::new(choices);
+        let version = self.make_base_layer(run, Found { ranker, choices, users, through }).await?;
+        let few = || {
+            let few = "too few users chose anything lately to tell them apart better than now";
+            Error::NothingToTrain(few.to_owned())
+        };
         Ok(JobOutcome::Registered { version: version.ok_or_else(few)? })
     }
 
-    /// Makes a base layer for a ranker that was just trained, unless the one that serves has the same inputs.
-    pub(crate) async fn make_base_layer_if_none_fits(
-        self: &Arc<Self>,
-        run: &Run,
-        (ranker, choices): Found,
-        through: Cursor,
-    ) -> Result<()> {
-        self.follow_base_layer().await?;
-        let served = self.base_layer.load_full();
-        let fits = served.as_deref().is_some_and(|base: &BaseLayer| base.is_for(&ranker.layout));
-        if fits || !self.options.adapters.enabled {
+    /// Makes the base layer of a ranker that was just trained.
+    pub(crate) async fn renew_base_layer(self: &Arc<Self>, run: &Run, found: Found) -> Result<()> {
+        if !self.options.adapters.enabled {
             return Ok(());
         }
-        self.make_base_layer(run, (ranker, choices), through).await?;
+        self.make_base_layer(run, found).await?;
         self.follow_base_layer().await?;
-        self.drop_old_versions(BASE_LAYER_NAME).await
+        self.drop_versions_beyond(BASE_LAYER_NAME, KEPT).await
     }
 
     /// Makes, registers and points to a base layer; `None` if too few users tell in what they differ.
-    async fn make_base_layer(
-        self: &Arc<Self>,
-        run: &Run,
-        (ranker, choices): Found,
-        through: Cursor,
-    ) -> Result<Option<i64>> {
-        let (rank, options) = (self.options.adapters.rank, self.options.adapters.clone());
+    async fn make_base_layer(self: &Arc<Self>, run: &Run, found: Found) -> Result<Option<i64>> {
+        let Found { ranker, choices, users, through } = found;
+        let (layout, options) = (ranker.layout.clone(), self.options.adapters.clone());
         let work = move || fit_base(&ranker, &choices, &options);
-        let found = tokio::task::spawn_blocking(work).await.expect("fitting does not panic");
-        let Some((bytes, pull)) = found else { return Ok(None) };
+        let fitted = tokio::task::spawn_blocking(work).await.expect("fitting does not panic");
+        let Some(FittedBase { file, pull, adapters }) = fitted else { return Ok(None) };
+        let former = self.store.current_model(BASE_LAYER_NAME).await?;
+        if let Some(former) = former {
+            let (fits, of_users) =
+                self.former_base_layer(&former, |base| base.is_for(&layout)).await;
+            if fits && (file.users as f64) < LEAST_SHARE * of_users as f64 {
+                return Ok(None);
+            }
+        }
         self.write_metric(run, 0, "base_layer_pull", pull).await?;
+        self.write_metric(run, 0, "base_layer_users", file.users as f64).await?;
         let key = registry::key(run, BASE_LAYER_NAME, "safetensors");
-        let metadata = json!({"through": through.0, "rank": rank});
+        let unusable = |detail| Error::Artifact { key: key.clone(), detail };
+        let bytes = file.encode().map_err(unusable)?;
+        let metadata = json!({"through": through.0, "rank": file.rank, "users": file.users});
         let metadata = metadata.as_object().cloned().unwrap_or_default();
         let model = self.register_file(run, (BASE_LAYER_NAME, key), bytes.into(), metadata).await?;
+        // Before anybody looks for adapters on it.
+        self.begin_adapters(run, model.version, (&users, adapters)).await?;
         self.point_to(run, &model).await?;
         Ok(Some(model.version))
+    }
+
+    /// Whether something holds of a registered base layer, and from how many users it was found; of one that cannot be read
+    /// nothing holds.
+    async fn former_base_layer(
+        &self,
+        model: &ModelVersion,
+        holds: impl Fn(&BaseLayer) -> bool,
+    ) -> (bool, u64) {
+        let Ok(file) = read_file(&*self.blobs, model).await else { return (false, 0) };
+        let users = file.users;
+        let base = BaseLayer::of_file(model.version, file);
+        (base.is_ok_and(|base| holds(&base)), users)
     }
 }

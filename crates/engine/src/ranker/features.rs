@@ -32,6 +32,9 @@ const YEARS: [(f32, f32); 8] = [
 const AGES: [(f32, f32); 6] =
     [(0.0, 1.0), (2.0, 1.5), (5.0, 2.5), (11.0, 5.0), (22.0, 8.0), (40.0, 12.0)];
 
+/// The name of a genre's feature begins so.
+const OF_GENRE: &str = "genre ";
+
 /// Features of genres follow those of sources, years and ages.
 const GENRES_FROM: usize = TERMS.len() + YEARS.len() + AGES.len();
 
@@ -175,6 +178,13 @@ impl Layout {
         Self { genres, places, names }
     }
 
+    /// The layout whose features have these names; `None` if this program has none such.
+    pub(crate) fn of_names(names: &[String]) -> Option<Self> {
+        let genres = names.iter().filter_map(|name| name.strip_prefix(OF_GENRE));
+        let layout = Self::new(genres.map(str::to_owned).collect());
+        (layout.names == names).then_some(layout)
+    }
+
     /// Genres that have a feature.
     pub(crate) fn genres(&self) -> &[String] {
         &self.genres
@@ -254,7 +264,7 @@ fn names(genres: &[String]) -> Vec<String> {
     let terms = TERMS.iter().map(|term| term.name.to_owned());
     let years = YEARS.iter().map(|(year, _)| format!("made around {year}"));
     let ages = AGES.iter().map(|(age, _)| format!("{age} years old"));
-    let genres = genres.iter().map(|genre| format!("genre {genre}"));
+    let genres = genres.iter().map(|genre| format!("{OF_GENRE}{genre}"));
     let fits = FITS.iter().map(|(_, name)| (*name).to_owned());
     terms.chain(years).chain(ages).chain(genres).chain(fits).collect()
 }

@@ -13,6 +13,7 @@ use super::past::Past;
 use super::replay::{Choice, Replay};
 use super::{Ranker, Serving, artifact};
 use crate::Engine;
+use crate::adapters::Found;
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 use crate::registry;
@@ -73,7 +74,7 @@ impl Engine {
     async fn learn_from_past(self: &Arc<Self>, run: &Run) -> Result<JobOutcome> {
         let options = &self.options.ranker;
         let past = self.read_past(options.events, options.share).await?;
-        let through = past.through;
+        let (through, users) = (past.through, Found::users_of(&past));
         let (layout, choices) = self.replay_past(run, past).await?;
         (run.report)(Progress::Judging);
         let (found, least) = (choices.len(), options.least_choices);
@@ -85,7 +86,7 @@ impl Engine {
         let ranker = fitted.0.ranker.clone();
         let outcome = self.judge_ranker(run, fitted, through).await?;
         if matches!(outcome, JobOutcome::Registered { .. }) {
-            self.make_base_layer_if_none_fits(run, (ranker, choices), through).await?;
+            self.renew_base_layer(run, Found { ranker, choices, users, through }).await?;
         }
         Ok(outcome)
     }

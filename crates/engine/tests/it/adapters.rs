@@ -8,7 +8,7 @@ use std::sync::Arc;
 use sona_domain::{
     AdapterState, AdapterUse, EventDraft, Factor, JobOutcome, JobState, Recommendations, Timestamp,
 };
-use sona_engine::Options;
+use sona_engine::{AdapterCommand, BASE_LAYER_NAME, Options};
 use sona_testkit::databases::Backend;
 
 use crate::on_both;
@@ -21,7 +21,8 @@ const MINUTE: i64 = 60;
 fn options() -> Options {
     let mut options = small_options();
     options.ranker.least_choices = 50;
-    options.ranker.share = 0.5;
+    // Two choices of every user: too few to begin with an adapter.
+    options.ranker.share = 0.25;
     options.ranker.trees = 0;
     options
 }
@@ -101,23 +102,71 @@ async fn an_adapter_learns_from_every_event_and_outlives_a_restart(backend: Back
 }
 on_both!(an_adapter_learns_from_every_event_and_outlives_a_restart);
 
-async fn another_base_layer_lets_adapters_begin_anew(backend: Backend) {
-    let mut world = world(backend, options()).await;
-    go_on(&world, 0, 8..14).await;
-    assert!(used(&world.list("u0", 5).await).events > 0);
+/// Makes the next base layer.
+async fn another_base_layer(world: &World, version: i64) {
     let job = world.engine.submit_base_layer_training().await.expect("submitted");
     let run = world.engine.run_training("test", Some(&job), Arc::new(|_| {})).await;
     let job = run.expect("trained").expect("ours");
-    assert!(matches!(job.outcome, Some(JobOutcome::Registered { version: 2 })), "{job:?}");
-    assert_eq!(world.engine.stats().base_layer_version, Some(2));
-    assert_eq!(used(&world.list("u0", 5).await).events, 0);
-    go_on(&world, 0, 14..17).await;
-    let learned = used(&world.list("u0", 5).await).events;
-    assert!(learned > 0);
-    world.restart().await;
-    assert_eq!(used(&world.list("u0", 5).await).events, learned, "it is saved as the next version");
+    assert_eq!(job.outcome, Some(JobOutcome::Registered { version }), "{job:?}");
+    assert_eq!(world.engine.stats().base_layer_version, Some(version));
 }
-on_both!(another_base_layer_lets_adapters_begin_anew);
+
+async fn adapters_are_carried_over_to_another_base_layer(backend: Backend) {
+    let mut world = world(backend, options()).await;
+    go_on(&world, 0, 8..20).await;
+    let before = world.list("u0", 10).await;
+    another_base_layer(&world, 2).await;
+    let after = world.list("u0", 10).await;
+    assert_eq!(used(&after), used(&before), "nothing learned or gained is lost");
+    assert_eq!(world.engine.stats().adapters.migrated, 1);
+    go_on(&world, 0, 20..23).await;
+    let learned = used(&world.list("u0", 5).await).events;
+    assert!(learned > used(&before).events);
+    // A user who was not there meanwhile finds theirs as well, whichever base layer it is stored on.
+    world.restart().await;
+    let again = world.list("u0", 10).await;
+    assert_eq!(used(&again).events, learned, "it is saved as the next version");
+    another_base_layer(&world, 3).await;
+    world.restart().await;
+    assert_eq!(used(&world.list("u0", 10).await), used(&again));
+    let stats = world.engine.stats().adapters;
+    assert_eq!((stats.migrated, stats.retired), (1, 0));
+}
+on_both!(adapters_are_carried_over_to_another_base_layer);
+
+async fn where_a_base_layer_is_gone_adapters_begin_anew(backend: Backend) {
+    let mut world = world(backend, options()).await;
+    go_on(&world, 0, 8..14).await;
+    assert!(used(&world.list("u0", 5).await).events > 0);
+    another_base_layer(&world, 2).await;
+    // Saved before it was carried over.
+    world.restart().await;
+    let store = sona_store::open(&world.database.url).await.expect("opens");
+    let first = store.model(BASE_LAYER_NAME, 1).await.expect("read").expect("it is kept");
+    world.blobs.delete(&first.blob_key).await.expect("deleted");
+    assert_eq!(used(&world.list("u0", 5).await).events, 0);
+    let stats = world.engine.stats().adapters;
+    assert_eq!((stats.migrated, stats.retired), (0, 1));
+    go_on(&world, 0, 14..17).await;
+    assert!(used(&world.list("u0", 5).await).events > 0);
+}
+on_both!(where_a_base_layer_is_gone_adapters_begin_anew);
+
+async fn users_begin_with_what_the_log_says_of_them(backend: Backend) {
+    let mut options = options();
+    options.ranker.share = 0.5;
+    let world = world(backend, options).await;
+    let list = world.list("u0", 5).await;
+    let begun = used(&list);
+    assert!(begun.events >= 3, "{list:?}");
+    assert!(begun.gain <= 0.0, "it has yet to be proven");
+    let reset = AdapterCommand::Reset;
+    world.engine.handle_adapters(&user_id("u0"), reset).await.expect("reset");
+    another_base_layer(&world, 2).await;
+    assert_eq!(used(&world.list("u0", 5).await).events, 0, "it was to begin anew");
+    assert!(used(&world.list("u2", 5).await).events >= 3, "others keep theirs");
+}
+on_both!(users_begin_with_what_the_log_says_of_them);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_is_erased_leaves_no_adapter() {

@@ -51,7 +51,7 @@ impl Adapters for PostgresStore {
         // The name stays locked until the transaction ends; if that is without a commit the number was not given out.
         let version = next_version(&mut transaction, &new.user_id, &new.adapter_name).await?;
         let served = served(&mut transaction, &new.user_id, &new.adapter_name).await?;
-        let (admitted, since) = parent.admits(served);
+        let (admitted, since) = parent.admits(served, version);
         if !admitted
             || adapter_changes::changed_since(&mut transaction, &new.user_id, since).await?
         {

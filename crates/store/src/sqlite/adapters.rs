@@ -48,14 +48,15 @@ impl Adapters for SqliteStore {
         if adapter_changes::opted_out(&mut transaction, &new.user_id).await? {
             return Ok(Saved::OptedOut);
         }
+        // Without a commit the number was not given out.
+        let version = next_version(&mut transaction, &new.user_id, &new.adapter_name).await?;
         let served = served(&mut transaction, &new.user_id, &new.adapter_name).await?;
-        let (admitted, since) = parent.admits(served);
+        let (admitted, since) = parent.admits(served, version);
         if !admitted
             || adapter_changes::changed_since(&mut transaction, &new.user_id, since).await?
         {
             return Ok(Saved::Conflict(served));
         }
-        let version = next_version(&mut transaction, &new.user_id, &new.adapter_name).await?;
         sqlx::query(
             "INSERT INTO lora_adapters (user_id, adapter_name, version, parent_version, base_version, weights,
                  size_bytes, training_iterations, created_at, updated_at, origin)

@@ -10,6 +10,7 @@ on_both!(
     what_changes_nothing_is_not_in_the_feed,
     old_entries_of_the_feed_are_dropped,
     who_learned_before_a_reset_does_not_save_after_it,
+    who_ever_had_an_adapter_is_given_no_first_one,
     who_opts_out_has_no_adapter_until_they_opt_in,
     who_opts_out_need_not_be_known,
     those_who_opted_out_are_listed_page_by_page,
@@ -113,6 +114,25 @@ async fn who_learned_before_a_reset_does_not_save_after_it(db: Db) {
     assert_eq!(save(None, 2).await, Saved::Conflict(Some(1)));
     db.store.delete_adapters(&user("b"), at(1)).await.expect("of somebody else");
     assert_eq!(save(Some(1), 2).await, Saved::Version(2));
+}
+
+async fn who_ever_had_an_adapter_is_given_no_first_one(db: Db) {
+    with_users(&db, &["a", "b", "c"]).await;
+    let first = async |who: &str| {
+        let new = new(who, AdapterOrigin::Learned);
+        db.store.save_adapter(&new, Parent::Never, at(1)).await.expect("answered")
+    };
+    assert_eq!(first("a").await, Saved::Version(1));
+    assert_eq!(first("a").await, Saved::Conflict(Some(1)));
+    db.store.delete_adapters(&user("a"), at(1)).await.expect("deleted");
+    assert_eq!(first("a").await, Saved::Conflict(None), "they began anew");
+    assert_eq!(save(&db, "a", AdapterOrigin::Learned).await, Saved::Version(2), "no gap");
+    db.store.opt_out_of_adapters(&user("b"), at(1)).await.expect("opted out");
+    assert_eq!(first("b").await, Saved::OptedOut);
+    db.store.opt_in_to_adapters(&user("b"), at(1)).await.expect("opted in");
+    assert_eq!(first("b").await, Saved::Conflict(None));
+    assert_eq!(first("c").await, Saved::Version(1));
+    assert_eq!(first("nobody").await, Saved::UnknownUser);
 }
 
 async fn who_opts_out_has_no_adapter_until_they_opt_in(db: Db) {

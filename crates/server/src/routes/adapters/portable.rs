@@ -46,7 +46,7 @@ pub(crate) async fn export(
 /// Import an adapter
 ///
 /// A tar as it is exported; `sona.safetensors` may be left out: then the weights are what is believed of the user
-/// before anything is learned. It must have been learned on the base layer in use. Saved as a version and served.
+/// before anything is learned. It must have been learned on a base layer of this installation. Saved as a version and served.
 #[utoipa::path(
     post, path = "/api/v1/users/{user_id}/adapters/{adapter_name}/import", operation_id = "import_adapter", tag = "adapters",
     params(

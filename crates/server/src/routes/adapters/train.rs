@@ -31,8 +31,8 @@ pub(crate) struct AdapterTrainingRequest {
 ///
 /// Anew, on all stored events of the user: they are gone through from the first one on, and what was chosen each time is learned
 /// from, given what could have been shown, in the world as it is now. The result is saved as a version and served. What the
-/// user chooses meanwhile is learned too. Adapters learn from every event as it comes; this is for histories that were imported,
-/// and after a new base layer. Given up at the time limit it goes on to its end.
+/// user chooses meanwhile is learned too. Adapters learn from every event as it comes; this is for histories that were imported.
+/// Given up at the time limit it goes on to its end.
 #[utoipa::path(
     post, path = "/api/v1/lora/train", operation_id = "train_adapter", tag = "adapters",
     request_body = AdapterTrainingRequest,
