@@ -9,6 +9,7 @@ use sona_formats::adapters::BaseLayer as File;
 use sona_numeric::listwise::Scratch;
 use sona_numeric::lora::{Adapter, Base, BaseFit, Evidence};
 use sona_numeric::matrix::Matrix;
+use sona_numeric::rank;
 use sona_store::Blobs;
 
 use super::learn::OwnChoice;
@@ -18,7 +19,7 @@ use crate::error::{self, Error};
 use crate::options;
 use crate::ranker::Ranker;
 use crate::ranker::features::{About, Layout};
-use crate::ranker::fit::{based, teach};
+use crate::ranker::fit::{Based, again, teach};
 use crate::ranker::replay::{Choice, Head};
 
 /// The name of the base layer's model.
@@ -102,9 +103,9 @@ pub(super) struct FittedBase {
 pub(super) fn fit_base(
     ranker: &Ranker,
     choices: &[Choice],
-    options: &options::Adapters,
+    (options, trees): (&options::Adapters, &rank::Options),
 ) -> Option<FittedBase> {
-    let foreseen = foresee(ranker, choices);
+    let foreseen = foresee(ranker, choices, trees);
     let users = gather(&foreseen);
     if users.len() < LEAST_USERS {
         return None;
@@ -137,10 +138,20 @@ impl Foreseen<'_> {
     }
 }
 
-fn foresee<'c>(ranker: &Ranker, choices: &'c [Choice]) -> Vec<Foreseen<'c>> {
+/// The ranker itself was fitted on these choices and knows more of them than it will of others. So each half of the users is
+/// foreseen by one that was fitted on the other half alone.
+fn foresee<'c>(ranker: &Ranker, choices: &'c [Choice], trees: &rank::Options) -> Vec<Foreseen<'c>> {
+    let fitted_without = |half: u64| {
+        let others: Vec<&Choice> =
+            choices.iter().filter(|choice| half_of(choice) != half).collect();
+        again(ranker, &others, trees)
+    };
+    let rankers = [0, 1].map(fitted_without);
+    let based = choices.par_iter().map(|c| Based::new(c, &rankers[half_of(c) as usize]));
+    let based: Vec<Based<'_>> = based.collect();
     let (mut layer, mut scratch) = (ranker.fresh_layer(), Scratch::default());
     let mut foreseen = Vec::new();
-    for based in based(ranker, choices) {
+    for based in based {
         let known = based.offsets_with(&layer.weights(&based.choice.moment));
         if based.choice.at_top {
             foreseen.push(Foreseen { choice: based.choice, known });
@@ -148,6 +159,11 @@ fn foresee<'c>(ranker: &Ranker, choices: &'c [Choice]) -> Vec<Foreseen<'c>> {
         teach(&mut layer, &based, &mut scratch);
     }
     foreseen
+}
+
+/// Which half of the users a choice belongs to, 0 or 1.
+fn half_of(choice: &Choice) -> u64 {
+    choice.who / 2 % 2
 }
 
 /// What each user's choices say that was not foreseen.
@@ -259,10 +275,15 @@ mod tests {
 
     /// Choices in which half of the users want more of the first feature and the others less, so much in logits.
     fn choices(own: f32) -> Vec<Choice> {
+        choices_of(|who| if who.is_multiple_of(2) { own } else { -own })
+    }
+
+    /// Choices of users who want so much of the first feature.
+    fn choices_of(wants: impl Fn(u64) -> f32) -> Vec<Choice> {
         let width = Layout::new(Vec::new()).width();
         let mut rng = ChaCha8Rng::seed_from_u64(1);
         let choice = |who: u64| {
-            let own = if who.is_multiple_of(2) { own } else { -own };
+            let own = wants(who);
             let mut features = vec![0.0; TITLES * width];
             let scores = features.chunks_exact_mut(width).map(|row| {
                 row[0] = rng.random_range(-1.0..1.0);
@@ -286,12 +307,25 @@ mod tests {
     }
 
     #[test]
+    fn nobody_is_foreseen_by_what_was_learned_of_themselves() {
+        // Each half of the users wants the opposite of the other half.
+        let choices = choices_of(|who| if who / 2 % 2 == 0 { 3.0 } else { -3.0 });
+        let layout = Layout::new(Vec::new());
+        let ranker = Ranker::new(layout.clone(), vec![0.0; layout.width()]);
+        // The layer, which learns from everybody, knows nothing before the first of them.
+        let foreseen = foresee(&ranker, &choices[..], &rank::Options::default());
+        let known = &foreseen[0].known;
+        let mean = known.iter().sum::<f32>() / known.len() as f32;
+        assert!(known[choices[0].chosen] < mean, "{known:?}");
+    }
+
+    #[test]
     fn the_more_users_differ_the_less_they_are_held_back() {
         let layout = Layout::new(Vec::new());
         let ranker = Ranker::new(layout.clone(), vec![0.0; layout.width()]);
         let pull = |own: f32| {
-            let options = options::Adapters::default();
-            fit_base(&ranker, &choices(own), &options).expect("there are enough users").pull
+            let options = (&options::Adapters::default(), &rank::Options::default());
+            fit_base(&ranker, &choices(own), options).expect("there are enough users").pull
         };
         assert!(pull(4.0) <= 1.0, "{}", pull(4.0));
         assert_eq!(pull(0.0), PULLS[0], "all want the same");

@@ -98,7 +98,8 @@ impl Engine {
     async fn make_base_layer(self: &Arc<Self>, run: &Run, found: Found) -> Result<Option<i64>> {
         let Found { ranker, choices, users, through } = found;
         let (layout, options) = (ranker.layout.clone(), self.options.adapters.clone());
-        let work = move || fit_base(&ranker, &choices, &options);
+        let trees = (&self.options.ranker).into();
+        let work = move || fit_base(&ranker, &choices, (&options, &trees));
         let fitted = tokio::task::spawn_blocking(work).await.expect("fitting does not panic");
         let Some(FittedBase { file, pull, adapters }) = fitted else { return Ok(None) };
         let former = self.store.current_model(BASE_LAYER_NAME).await?;

@@ -81,7 +81,8 @@ pub(crate) fn fit(layout: &Layout, choices: &[Choice], wanted: &Wanted) -> Optio
         return None;
     }
     let from = (choices.len() as f64 * FITTED_SHARE) as usize;
-    let (early, late) = choices.split_at(from);
+    let all: Vec<&Choice> = choices.iter().collect();
+    let (early, late) = all.split_at(from);
     let linear = Ranker::new(layout.clone(), weights(layout, early));
     let with_trees = grow(&linear, early, late, wanted);
     let based = based(&linear, choices);
@@ -90,17 +91,15 @@ pub(crate) fn fit(layout: &Layout, choices: &[Choice], wanted: &Wanted) -> Optio
         if wanted.layer { best_forgetting(&linear, &based, from) } else { (1.0, alone.clone()) };
     let (held_out, without_layer) = (Judged::mean(&foreseen), Judged::mean(&alone));
     let judged_trees = with_trees.as_ref().map(|mixed| {
-        let based = self::based(&mixed.ranker, choices);
+        let based = self::based(mixed, choices);
         let alone = learn_on(&mut layer(layout, forgetting), &based, from, false);
         let layered = learn_on(&mut layer(layout, forgetting), &based, from, wanted.layer);
         let surely = is_surely_better(&layered, &foreseen, late);
         (Judged::mean(&layered), Judged::mean(&alone), surely)
     });
     let better = judged_trees.and_then(|(trees, alone, surely)| surely.then_some((trees, alone)));
-    let mut ranker = match (better.is_some(), with_trees) {
-        (true, Some(mixed)) => again_with_trees(layout, choices, mixed.shares, wanted),
-        _ => Ranker::new(layout.clone(), weights(layout, choices)),
-    };
+    let form = with_trees.filter(|_| better.is_some()).unwrap_or(linear);
+    let mut ranker = again(&form, &all, &wanted.trees);
     if wanted.layer {
         let based = self::based(&ranker, choices);
         let mut learned = layer(layout, forgetting);
@@ -112,8 +111,20 @@ pub(crate) fn fit(layout: &Layout, choices: &[Choice], wanted: &Wanted) -> Optio
     Some(Fitted { ranker, held_out, without_layer, other, held_out_from: from })
 }
 
+/// Fits on other choices what a ranker was fitted on: with trees, in the same shares, if it has any. The layer has learned
+/// nothing.
+pub(crate) fn again(ranker: &Ranker, choices: &[&Choice], options: &rank::Options) -> Ranker {
+    let layout = &ranker.layout;
+    let linear = Ranker::new(layout.clone(), weights(layout, choices));
+    let Some(Trees { weights_share, share, .. }) = ranker.trees else { return linear };
+    match trees(&linear, choices, options) {
+        Some(model) => linear.with_trees(Trees { model, weights_share, share }),
+        None => linear,
+    }
+}
+
 /// What every feature weighs.
-fn weights(layout: &Layout, choices: &[Choice]) -> Vec<f64> {
+fn weights(layout: &Layout, choices: &[&Choice]) -> Vec<f64> {
     let mut lists = Lists::new(layout.width());
     for choice in choices {
         lists.push(choice.list());
@@ -130,7 +141,7 @@ fn weights(layout: &Layout, choices: &[Choice]) -> Vec<f64> {
 
 /// Grows trees on the early choices and finds on the late ones how much they and the weights should say together; `None` if
 /// the trees had better say nothing.
-fn grow(linear: &Ranker, early: &[Choice], late: &[Choice], wanted: &Wanted) -> Option<Mixed> {
+fn grow(linear: &Ranker, early: &[&Choice], late: &[&Choice], wanted: &Wanted) -> Option<Ranker> {
     let model = trees(linear, early, &wanted.trees)?;
     let mut both = Lists::new(2);
     for Contest { best, weighted, chosen, weight } in contests(linear, late) {
@@ -145,35 +156,11 @@ fn grow(linear: &Ranker, early: &[Choice], late: &[Choice], wanted: &Wanted) -> 
         both.push(List { features: &features, offsets: &offsets, chosen, weight });
     }
     let shares = listwise::fit(&both, &[RIDGE; 2], &[1.0, 0.0]).weights;
-    let shares = [shares[0].max(0.0), shares[1]];
-    (shares[1] > 0.0).then(|| Mixed { ranker: linear.with_trees(mixed(model, shares)), shares })
+    let (weights_share, share) = (shares[0].max(0.0), shares[1]);
+    (share > 0.0).then(|| linear.with_trees(Trees { model, weights_share, share }))
 }
 
-/// Weights and trees, and in which shares they speak.
-struct Mixed {
-    ranker: Ranker,
-    shares: [f64; 2],
-}
-
-fn mixed(model: rank::Model, [weights_share, share]: [f64; 2]) -> Trees {
-    Trees { model, weights_share, share }
-}
-
-/// The same mixture as on the early choices, of what is fitted on all.
-fn again_with_trees(
-    layout: &Layout,
-    choices: &[Choice],
-    shares: [f64; 2],
-    wanted: &Wanted,
-) -> Ranker {
-    let linear = Ranker::new(layout.clone(), weights(layout, choices));
-    match trees(&linear, choices, &wanted.trees) {
-        Some(model) => linear.with_trees(mixed(model, shares)),
-        None => linear,
-    }
-}
-
-fn trees(linear: &Ranker, choices: &[Choice], options: &rank::Options) -> Option<rank::Model> {
+fn trees(linear: &Ranker, choices: &[&Choice], options: &rank::Options) -> Option<rank::Model> {
     if options.trees == 0 {
         return None;
     }
@@ -213,7 +200,7 @@ struct Contest {
 
 /// The choices of a title that was among the best by the configured weights and is by those of `linear`, each among those of
 /// which both is true. A choice of another title would be told from what surrounds it by there being so little of that.
-fn contests<'c>(linear: &'c Ranker, choices: &'c [Choice]) -> impl Iterator<Item = Contest> + 'c {
+fn contests<'c>(linear: &'c Ranker, choices: &'c [&Choice]) -> impl Iterator<Item = Contest> + 'c {
     choices.iter().filter_map(|choice| {
         let head = choice.head(&choice.offsets)?;
         let weighted = linear.weighted(&head.features);
@@ -248,7 +235,7 @@ fn best_forgetting(ranker: &Ranker, based: &[Based<'_>], from: usize) -> (f64, V
 
 /// Whether one puts the choices higher than the other by more than chance would: the mean gain is above its standard error,
 /// for which choices of one user count as one.
-fn is_surely_better(one: &[Judged], other: &[Judged], choices: &[Choice]) -> bool {
+fn is_surely_better(one: &[Judged], other: &[Judged], choices: &[&Choice]) -> bool {
     let gains = one.iter().zip(other).map(|(one, other)| one.ndcg_at_10 - other.ndcg_at_10);
     let mean = gains.clone().sum::<f64>() / choices.len().max(1) as f64;
     let mut apart: HashMap<u64, f64> = HashMap::new();
