@@ -47,6 +47,7 @@ mod log;
 mod order;
 mod profiles;
 mod ranker;
+mod read_ahead;
 mod reasons;
 mod registry;
 mod score;

@@ -412,6 +412,8 @@ pub struct Live {
     /// Memory for the states of users, in MB: about 1 KB a user and 20 bytes a title. Users for whom there is no more
     /// room are read from the log when they come back.
     pub max_megabytes: u64,
+    /// After a start, users who were here last are read before they come back: at most so many, and as far as there is room.
+    pub read_ahead_users: usize,
     /// Most events written in one commit.
     pub commit_batch: usize,
     /// Events that may wait for a commit before callers are told to slow down.
@@ -422,6 +424,12 @@ pub struct Live {
 
 impl Default for Live {
     fn default() -> Self {
-        Self { max_megabytes: 256, commit_batch: 5_000, queue: 50_000, follow_interval_ms: 250 }
+        Self {
+            max_megabytes: 256,
+            read_ahead_users: 20_000,
+            commit_batch: 5_000,
+            queue: 50_000,
+            follow_interval_ms: 250,
+        }
     }
 }

@@ -21,34 +21,43 @@ fn blocked(a: &[f64], b: &[f64]) -> Option<Vec<f64>> {
     Some((0..n).map(|i| solved[(i, 0)]).collect())
 }
 
-/// `A = L Lᵀ`, then `L y = b`, then `Lᵀ x = y`.
+/// `A = L Lᵀ`, then `L y = b`, then `Lᵀ x = y`. `Lᵀ` is kept by rows, so that all but the last step adds multiples of rows
+/// to each other, which a processor does for several numbers at a time.
 fn plain(a: &[f64], b: &[f64]) -> Option<Vec<f64>> {
     let n = b.len();
-    let mut l = a.to_vec();
-    for i in 0..n {
-        let (above, rest) = l.split_at_mut(i * n);
-        let row = &mut rest[..n];
-        for (j, other) in above.chunks_exact(n).enumerate() {
-            row[j] = (row[j] - dot(&row[..j], &other[..j])) / other[j];
+    let mut upper = vec![0.0; n * n];
+    for (i, row) in a.chunks_exact(n.max(1)).enumerate() {
+        for (j, value) in row[..=i].iter().enumerate() {
+            upper[j * n + i] = *value;
         }
-        let square = row[i] - dot(&row[..i], &row[..i]);
+    }
+    let mut x = b.to_vec();
+    for k in 0..n {
+        let (row, below) = upper[k * n..].split_at_mut(n);
+        let square = row[k];
         if square.is_nan() || square <= 0.0 {
             return None;
         }
-        row[i] = square.sqrt();
+        let inverse = square.sqrt().recip();
+        row[k..].iter_mut().for_each(|value| *value *= inverse);
+        // The diagonal is only divided by from here on.
+        row[k] = inverse;
+        for (i, other) in (k + 1..n).zip(below.chunks_exact_mut(n)) {
+            subtract(&mut other[i..], row[i], &row[i..]);
+        }
+        x[k] *= inverse;
+        let known = x[k];
+        subtract(&mut x[k + 1..], known, &row[k + 1..]);
     }
-    let mut x = b.to_vec();
-    for i in 0..n {
-        let row = &l[i * n..=i * n + i];
-        x[i] = (x[i] - dot(&row[..i], &x[..i])) / row[i];
-    }
-    for i in (0..n).rev() {
-        let row = &l[i * n..=i * n + i];
-        x[i] /= row[i];
-        let known = x[i];
-        x[..i].iter_mut().zip(row).for_each(|(value, l)| *value -= l * known);
+    for k in (0..n).rev() {
+        let row = &upper[k * n..(k + 1) * n];
+        x[k] = (x[k] - dot(&row[k + 1..], &x[k + 1..])) * row[k];
     }
     Some(x)
+}
+
+fn subtract(from: &mut [f64], times: f64, row: &[f64]) {
+    from.iter_mut().zip(row).for_each(|(value, other)| *value -= times * other);
 }
 
 fn dot(x: &[f64], y: &[f64]) -> f64 {

@@ -246,6 +246,7 @@ pub struct Scratch {
     probability: Vec<f64>,
     mean: Vec<f64>,
     centred: Vec<f64>,
+    likely: Vec<f64>,
     covariance: Vec<f64>,
 }
 
@@ -269,24 +270,64 @@ impl Scratch {
             add_row(&mut self.mean, row, *p);
         }
         reset(&mut self.covariance, width * width);
-        self.centred.resize(width, 0.0);
+        // From here on only what is likely at all, and its probabilities.
+        self.centred.clear();
+        self.likely.clear();
         for (row, p) in rows.zip(&self.probability).filter(|(_, p)| **p > 1e-12) {
-            for (centred, (value, mean)) in self.centred.iter_mut().zip(row.iter().zip(&self.mean))
-            {
-                *centred = f64::from(*value) - mean;
-            }
-            for (k, value) in self.centred.iter().enumerate() {
-                let scaled = p * value;
-                let line = &mut self.covariance[k * width..=k * width + k];
-                line.iter_mut().zip(&self.centred).for_each(|(sum, other)| *sum += scaled * other);
-            }
+            let centred = row.iter().zip(&self.mean).map(|(value, mean)| f64::from(*value) - mean);
+            self.centred.extend(centred);
+            self.likely.push(*p);
         }
+        add_squares(&mut self.covariance, &self.likely, &self.centred, width);
         for k in 0..width {
             for other in 0..k {
                 self.covariance[other * width + k] = self.covariance[k * width + other];
             }
         }
         Moments { log_sum: highest + sum.ln(), mean: &self.mean, covariance: &self.covariance }
+    }
+}
+
+/// As wide as the features are that users' adapters learn on.
+const NARROW: usize = 8;
+
+/// Adds `Σ p·c cᵀ` over the rows `c` of `width` numbers to the lower triangle of `sum`, row-major; above it anything may be left.
+fn add_squares(sum: &mut [f64], p: &[f64], rows: &[f64], width: usize) {
+    if width == NARROW {
+        let rows = rows.as_chunks().0;
+        // Few enough sums at a time for the processor's registers.
+        add_lines(sum, &lines::<0, 4, 4>(p, rows));
+        add_lines(&mut sum[4 * NARROW..], &lines::<4, 2, NARROW>(p, rows));
+        add_lines(&mut sum[6 * NARROW..], &lines::<6, 2, NARROW>(p, rows));
+        return;
+    }
+    for (p, c) in p.iter().zip(rows.chunks_exact(width)) {
+        for (k, (line, value)) in sum.chunks_exact_mut(width).zip(c).enumerate() {
+            // Loops of a few lengths are faster than those that end at the diagonal.
+            let (scaled, end) = (p * value, ((k / NARROW + 1) * NARROW).min(width));
+            line[..end].iter_mut().zip(&c[..end]).for_each(|(sum, other)| *sum += scaled * other);
+        }
+    }
+}
+
+/// The first `WIDTH` numbers of `COUNT` lines of `Σ p·c cᵀ`, from the line `FIRST` on.
+fn lines<const FIRST: usize, const COUNT: usize, const WIDTH: usize>(
+    p: &[f64],
+    rows: &[[f64; NARROW]],
+) -> [[f64; WIDTH]; COUNT] {
+    let mut lines = [[0.0; WIDTH]; COUNT];
+    for (p, c) in p.iter().zip(rows) {
+        for (line, value) in lines.iter_mut().zip(&c[FIRST..]) {
+            let scaled = p * value;
+            line.iter_mut().zip(c).for_each(|(sum, other)| *sum += scaled * other);
+        }
+    }
+    lines
+}
+
+fn add_lines<const WIDTH: usize>(sum: &mut [f64], lines: &[[f64; WIDTH]]) {
+    for (sum, line) in sum.chunks_exact_mut(NARROW).zip(lines) {
+        sum.iter_mut().zip(line).for_each(|(sum, value)| *sum += value);
     }
 }
 
@@ -365,6 +406,21 @@ mod tests {
             for j in 0..3 {
                 let slope = (up.gradient[j] - down.gradient[j]) / 2e-5;
                 assert!((slope - here.curvature[k * 3 + j]).abs() < 1e-8);
+            }
+        }
+    }
+
+    #[test]
+    fn squares_of_every_width_are_added() {
+        for width in [1, 3, 7, NARROW, 9, 16, 20] {
+            let rows: Vec<f64> = (0..5 * width).map(|at| (at * at % 7) as f64 - 2.0).collect();
+            let p = [0.5, 0.25, 2.0, 1.0, 0.125];
+            let mut sum = vec![1.0; width * width];
+            add_squares(&mut sum, &p, &rows, width);
+            for (k, j) in (0..width).flat_map(|k| (0..=k).map(move |j| (k, j))) {
+                let lines = p.iter().zip(rows.chunks(width));
+                let expected: f64 = lines.map(|(p, c)| p * c[k] * c[j]).sum();
+                assert_eq!(sum[k * width + j], 1.0 + expected, "{k}, {j} of {width}");
             }
         }
     }

@@ -29,14 +29,25 @@ pub enum Parent {
 }
 
 impl Parent {
-    /// Whether `version` may be saved while `served` is served, as far as that tells; and the position of the feed after which
-    /// nothing may have been done to the user's adapters.
-    pub(crate) fn admits(self, served: Option<i64>, version: i64) -> (bool, Option<i64>) {
+    /// The position of the feed after which nothing may have been done to the user's adapters, if that matters.
+    pub(crate) fn since(self) -> Option<i64> {
         match self {
-            Self::Any => (true, None),
-            Self::Never => (version == 1, Some(0)),
-            Self::Served(expected) => (expected == served, None),
-            Self::Unchanged { served: expected, since } => (expected == served, Some(since)),
+            Self::Any | Self::Served(_) => None,
+            Self::Never => Some(0),
+            Self::Unchanged { since, .. } => Some(since),
+        }
+    }
+
+    /// Whether a version may have this number.
+    pub(crate) fn admits_number(self, version: i64) -> bool {
+        self != Self::Never || version == 1
+    }
+
+    /// Whether a version may be saved while `served` is served, as far as that tells.
+    fn admits(self, served: Option<i64>) -> bool {
+        match self {
+            Self::Any | Self::Never => true,
+            Self::Served(expected) | Self::Unchanged { served: expected, .. } => expected == served,
         }
     }
 }
@@ -161,6 +172,31 @@ pub trait Adapters: Send + Sync {
     async fn adapter_statistics(&self) -> Result<AdapterStatistics>;
 }
 
+/// What decides whether a version may be saved.
+#[derive(sqlx::FromRow)]
+pub(crate) struct Standing {
+    is_known: bool,
+    has_opted_out: bool,
+    /// The version that is served.
+    pub(crate) served: Option<i64>,
+    /// Something was done to the user's adapters after [`Parent::since`].
+    is_changed: bool,
+}
+
+impl Standing {
+    /// Why a version with this parent is not saved; `None` if it is.
+    pub(crate) fn refuses(&self, parent: Parent) -> Option<Saved> {
+        if !self.is_known {
+            Some(Saved::UnknownUser)
+        } else if self.has_opted_out {
+            Some(Saved::OptedOut)
+        } else {
+            let admitted = parent.admits(self.served) && !self.is_changed;
+            (!admitted).then_some(Saved::Conflict(self.served))
+        }
+    }
+}
+
 /// Refuses what no column takes, and answers the columns `size_bytes` and `training_iterations`.
 pub(crate) fn checked(new: &NewAdapter) -> Result<(i64, i64)> {
     let size = new.weights.len();
@@ -193,6 +229,50 @@ pub(crate) struct AdapterRow {
     created_at: i64,
     updated_at: i64,
     weights: Vec<u8>,
+}
+
+/// The columns of the version that is served which are not known to whoever asks for it.
+macro_rules! served_columns {
+    () => {
+        "version, parent_version, base_version, origin, training_iterations, is_pinned, created_at, updated_at, weights"
+    };
+}
+pub(crate) use served_columns;
+
+/// A row of these.
+#[derive(sqlx::FromRow)]
+pub(crate) struct ServedRow {
+    version: i64,
+    parent_version: Option<i64>,
+    base_version: i64,
+    origin: String,
+    training_iterations: i64,
+    is_pinned: bool,
+    created_at: i64,
+    updated_at: i64,
+    weights: Vec<u8>,
+}
+
+impl ServedRow {
+    pub(crate) fn read(self, user: &UserId, name: &AdapterName) -> Result<Adapter> {
+        let row = AdapterRow {
+            user_id: user.as_str().to_owned(),
+            adapter_name: name.as_str().to_owned(),
+            version: self.version,
+            parent_version: self.parent_version,
+            base_version: self.base_version,
+            origin: self.origin,
+            // The table sees to that.
+            size_bytes: self.weights.len() as i64,
+            training_iterations: self.training_iterations,
+            is_pinned: self.is_pinned,
+            is_served: true,
+            created_at: self.created_at,
+            updated_at: self.updated_at,
+            weights: self.weights,
+        };
+        row.read()
+    }
 }
 
 impl AdapterRow {

@@ -11,6 +11,7 @@
 
 pub mod adapter_changes;
 pub mod adapters;
+mod at_hand;
 pub mod blobs;
 pub mod content;
 pub mod embeddings;

@@ -23,18 +23,23 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use sqlx::migrate::Migrator;
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
-use sqlx::{ConnectOptions, Connection, PgConnection, Postgres, Transaction};
+use sqlx::postgres::{PgArguments, PgConnectOptions, PgPool, PgPoolOptions, PgRow};
+use sqlx::query::QueryAs;
+use sqlx::{ConnectOptions, Connection, FromRow, PgConnection, Postgres, Transaction};
 use tokio::sync::Mutex;
 
+use crate::at_hand::AtHand;
 use crate::error::{Error, Result};
 use crate::imports::MetUsers;
 use crate::{Store, error};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
 
-/// Most connections one process opens.
-const MAX_CONNECTIONS: u32 = 16;
+/// Most connections one process opens, besides those at hand.
+const MAX_CONNECTIONS: u32 = 12;
+
+/// Most connections that are at hand for what requests wait for.
+const AT_HAND: u32 = 4;
 
 /// How long to wait for one of them.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -42,6 +47,7 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 /// The PostgreSQL twin of [`Store`].
 pub(crate) struct PostgresStore {
     pool: PgPool,
+    at_hand: AtHand<Postgres>,
     /// Of the imports of this process, which take turns.
     met: Mutex<MetUsers>,
     name: String,
@@ -57,11 +63,36 @@ impl PostgresStore {
             .max_connections(MAX_CONNECTIONS)
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .connect_lazy_with(options);
-        Ok(Self { pool, met: Mutex::default(), name })
+        let at_hand = AtHand::new(pool.clone(), AT_HAND);
+        Ok(Self { pool, at_hand, met: Mutex::default(), name })
     }
 
     async fn begin(&self) -> Result<Transaction<'static, Postgres>> {
         Ok(self.pool.begin().await?)
+    }
+
+    /// The rows of a statement that requests wait for and that changes nothing. If the connection was lost, by a server that was
+    /// started anew or a network that gave it up, it is asked once more on one that is alive.
+    async fn fetch_at_hand<'q, O>(
+        &self,
+        query: impl Fn() -> QueryAs<'q, Postgres, O, PgArguments> + Send + Sync,
+    ) -> Result<Vec<O>>
+    where
+        O: for<'r> FromRow<'r, PgRow> + Send + Unpin,
+    {
+        let mut lent = self.at_hand.lend().await?;
+        match query().fetch_all(&mut *lent).await.map_err(Error::from) {
+            Ok(rows) => {
+                lent.give_back();
+                Ok(rows)
+            }
+            Err(Error::Unavailable(error)) => {
+                tracing::debug!(%error, "a connection was lost");
+                drop(lent);
+                Ok(query().fetch_all(&self.pool).await?)
+            }
+            Err(error) => Err(error),
+        }
     }
 }
 
@@ -124,6 +155,7 @@ impl Store for PostgresStore {
     }
 
     async fn close(&self) {
+        self.at_hand.close().await;
         self.pool.close().await;
     }
 }

@@ -27,12 +27,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use sqlx::migrate::Migrator;
+use sqlx::query::QueryAs;
 use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+    SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
+    SqliteRow, SqliteSynchronous,
 };
-use sqlx::{Connection, Sqlite, SqliteConnection, Transaction};
+use sqlx::{Connection, FromRow, Sqlite, SqliteConnection, Transaction};
 use tokio::sync::Mutex;
 
+use crate::at_hand::AtHand;
 use crate::error::{Error, Result};
 use crate::imports::MetUsers;
 use crate::{Purpose, Store, error};
@@ -60,6 +63,8 @@ pub(crate) struct SqliteStore {
     writer: SqlitePool,
     /// Connections that refuse to write. In memory there is only the writer.
     readers: SqlitePool,
+    /// Of those, some that requests wait for. In memory there are none.
+    at_hand: AtHand<Sqlite>,
     /// One connection for imports. In memory it is the writer.
     bulk: SqlitePool,
     /// Of the imports of this process, which take turns.
@@ -85,7 +90,8 @@ impl SqliteStore {
             let options: SqliteConnectOptions = "sqlite::memory:".parse()?;
             let writer = open_writer(options, purpose).await?;
             let (readers, bulk) = (writer.clone(), writer.clone());
-            return Ok(Self { writer, readers, bulk, met: Mutex::default(), file: None, name });
+            let (at_hand, met) = (AtHand::new(readers.clone(), 0), Mutex::default());
+            return Ok(Self { writer, readers, at_hand, bulk, met, file: None, name });
         }
         if Path::new(path).is_dir() {
             let detail =
@@ -104,16 +110,32 @@ impl SqliteStore {
             .max_connections(1)
             .test_before_acquire(false)
             .connect_lazy_with(imports::bulk_options(options.clone()));
+        let count = available_parallelism().map_or(4, |n| n.get().clamp(2, 8) as u32);
         let readers = SqlitePoolOptions::new()
-            .max_connections(available_parallelism().map_or(4, |n| n.get().clamp(2, 8) as u32))
+            .max_connections(count)
             .test_before_acquire(false)
             .connect_lazy_with(options.pragma("query_only", "on"));
-        Ok(Self { writer, readers, bulk, met: Mutex::default(), file: Some(file), name })
+        let (at_hand, met) = (AtHand::new(readers.clone(), count), Mutex::default());
+        Ok(Self { writer, readers, at_hand, bulk, met, file: Some(file), name })
     }
 
     /// Begins a transaction that may write; waits for its turn.
     async fn write(&self) -> Result<Transaction<'static, Sqlite>> {
         Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
+    }
+
+    /// The rows of a statement that requests wait for.
+    async fn fetch_at_hand<O>(
+        &self,
+        query: QueryAs<'_, Sqlite, O, SqliteArguments>,
+    ) -> Result<Vec<O>>
+    where
+        O: for<'r> FromRow<'r, SqliteRow> + Send + Unpin,
+    {
+        let mut lent = self.at_hand.lend().await?;
+        let rows = query.fetch_all(&mut *lent).await?;
+        lent.give_back();
+        Ok(rows)
     }
 }
 
@@ -230,6 +252,7 @@ impl Store for SqliteStore {
                 tracing::debug!(%error, "no checkpoint on close");
             }
         }
+        self.at_hand.close().await;
         self.readers.close().await;
         self.bulk.close().await;
         self.writer.close().await;

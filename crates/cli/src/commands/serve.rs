@@ -76,6 +76,12 @@ pub(crate) async fn serve(
     let ids = Arc::new(wiring::UuidIds);
     let router = sona_server::router(engine.clone(), identity, ids, &config.server);
     let worker = tokio::spawn(engine.clone().work(wiring::worker_name()));
+    let ahead = engine.clone();
+    tokio::spawn(async move {
+        if let Err(error) = ahead.read_ahead().await {
+            tracing::warn!(%error, "users could not be read ahead; they are read when they come");
+        }
+    });
     server.serve(router, stop).await?;
     worker.abort();
     engine.close().await;

@@ -32,6 +32,7 @@ fn server_and_live(config: &Config, found: &mut Vec<String>) {
     within(found, "identity.jwks_cooldown_seconds", identity.jwks_cooldown_seconds, 1..=3600);
     within(found, "vectors.deadline_ms", config.vectors.deadline_ms, 1..=10_000);
     within(found, "live.max_megabytes", config.live.max_megabytes, 1..=u64::MAX);
+    within(found, "live.read_ahead_users", config.live.read_ahead_users, 0..=100_000_000);
     within(found, "live.commit_batch", config.live.commit_batch, 1..=100_000);
     within(found, "live.queue", config.live.queue, 1..=10_000_000);
     within(found, "exposures.keep_days", config.exposures.keep_days, 0..=36_500);

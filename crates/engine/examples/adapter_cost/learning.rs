@@ -16,7 +16,8 @@ pub(crate) const RANK: usize = 8;
 pub(crate) const CONTEXTS: usize = 2;
 
 const EVENTS: usize = 50;
-const CANDIDATES: usize = 80;
+/// The head of a list, of which adapters learn.
+const CANDIDATES: usize = 50;
 const ROUNDS: usize = 2_000;
 
 pub(crate) fn run() {

@@ -115,6 +115,7 @@ pub(crate) struct User {
 /// All users in memory.
 pub(crate) struct Users {
     resident: moka::future::Cache<UserId, Arc<User>>,
+    max_bytes: u64,
     rules: EventRules,
     /// Counts removals and writes; a load that saw one happen starts again.
     changes: AtomicU64,
@@ -129,7 +130,8 @@ impl Users {
             .max_capacity(max_bytes)
             .weigher(|_, user: &Arc<User>| user.memory().saturating_add(user.adapter.memory()))
             .build();
-        Self { resident, rules, changes: AtomicU64::new(0), writes_seen: AtomicI64::new(0) }
+        let (changes, writes_seen) = (AtomicU64::new(0), AtomicI64::new(0));
+        Self { resident, max_bytes, rules, changes, writes_seen }
     }
 
     /// The user's state. An unknown user has an empty one.
@@ -242,6 +244,12 @@ impl Users {
     /// How many users are in memory.
     pub(crate) fn resident(&self) -> u64 {
         self.resident.entry_count()
+    }
+
+    /// Whether there is little room for more: whoever is read from here on may push another one out.
+    pub(crate) async fn are_many(&self) -> bool {
+        self.resident.run_pending_tasks().await;
+        self.resident.weighted_size() >= self.max_bytes - self.max_bytes / 10
     }
 
     fn fold(&self, stored: StoredUser, catalogue: &Catalogue) -> Arc<User> {

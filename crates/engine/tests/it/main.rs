@@ -18,6 +18,7 @@ mod graph;
 mod learning;
 mod lists;
 mod ranker;
+mod read_ahead;
 mod score;
 mod training;
 mod user_vectors;

@@ -97,7 +97,28 @@ async fn a_warm_engine_answers_like_a_fresh_one(backend: Backend) {
 on_both!(a_warm_engine_answers_like_a_fresh_one);
 
 /// What the task behind the answers asks.
-const BEHIND: [&str; 2] = ["put_exposures", "delete_exposures"];
+pub(crate) const BEHIND: [&str; 2] = ["put_exposures", "delete_exposures"];
+
+/// Opens the engine anew on a store that notes what it is asked, from now on.
+pub(crate) async fn restart_counted(world: &mut World) -> Arc<CountingStore> {
+    world.engine.close().await;
+    let store = sona_store::open(&world.database.url).await.expect("opened");
+    let store = Arc::new(CountingStore::new(store));
+    let parts = Parts {
+        store: store.clone(),
+        blobs: world.blobs.clone(),
+        vectors: None,
+        clock: Arc::new(ManualClock::default()),
+        ids: Arc::new(CountingIds::default()),
+        options: world.options.clone(),
+    };
+    world.engine = Engine::open(parts).await.expect("an engine");
+    // The tasks have had their first look.
+    world.engine.follow().await.expect("followed");
+    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    store.take();
+    store
+}
 
 /// Lists, scores and similar titles of a user whose state is in memory come from memory alone.
 async fn a_warm_request_asks_the_database_nothing(backend: Backend) {
@@ -115,23 +136,7 @@ async fn a_warm_request_asks_the_database_nothing(backend: Backend) {
     let vectors = vectors.chain([(Entity::from(user_id("u1")), vector(30))]).collect();
     world.engine.put_vectors(SET, vectors).await.expect("written");
     world.train().await;
-    world.engine.close().await;
-    let store = sona_store::open(&world.database.url).await.expect("opened");
-    let store = Arc::new(CountingStore::new(store));
-    let parts = Parts {
-        store: store.clone(),
-        blobs: world.blobs.clone(),
-        vectors: None,
-        clock: Arc::new(ManualClock::default()),
-        ids: Arc::new(CountingIds::default()),
-        options: world.options.clone(),
-    };
-    world.engine = Engine::open(parts).await.expect("an engine");
-    // The tasks have had their first look.
-    world.engine.follow().await.expect("followed");
-    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-
-    store.take();
+    let store = restart_counted(&mut world).await;
     let cold = world.list("u1", 5).await;
     let asked = store.take();
     let looked_up = |name| asked.contains(&name);

@@ -125,24 +125,3 @@ pub(super) async fn note(
         .await?;
     set_head(connection, LOG, sequence).await
 }
-
-/// Whether a user wants no adapter, as the transaction sees it.
-pub(super) async fn opted_out(connection: &mut PgConnection, user: &UserId) -> Result<bool> {
-    let found =
-        sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM lora_opt_outs WHERE user_id = $1)");
-    Ok(found.bind(user.as_str()).fetch_one(connection).await?)
-}
-
-/// Whether something was done to a user's adapters after a position of the feed, if one is given.
-pub(super) async fn changed_since(
-    connection: &mut PgConnection,
-    user: &UserId,
-    since: Option<i64>,
-) -> Result<bool> {
-    let Some(since) = since else { return Ok(false) };
-    let found = sqlx::query_scalar(
-        "SELECT EXISTS (SELECT 1 FROM lora_adapter_changes WHERE sequence > $1 AND user_id = $2)",
-    );
-    let found = found.bind(since).bind(user.as_str());
-    Ok(found.fetch_one(connection).await?)
-}

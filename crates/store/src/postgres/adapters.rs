@@ -9,7 +9,8 @@ use sqlx::PgConnection;
 use super::{PostgresStore, adapter_changes};
 use crate::adapter_changes::AdapterChangeKind;
 use crate::adapters::{
-    AdapterPosition, AdapterRow, Adapters, Parent, Saved, checked, count, statistics,
+    AdapterPosition, AdapterRow, Adapters, Parent, Saved, ServedRow, Standing, checked, count,
+    served_columns, statistics,
 };
 use crate::error::Result;
 use crate::row::sql_limit;
@@ -35,46 +36,22 @@ impl Adapters for PostgresStore {
         parent: Parent,
         now: Timestamp,
     ) -> Result<Saved> {
-        let (size, iterations) = checked(new)?;
+        let columns = checked(new)?;
         let mut transaction = self.begin().await?;
-        // One who is being removed is waited for, and then not there.
-        let known = sqlx::query("SELECT 1 FROM users WHERE user_id = $1 FOR KEY SHARE")
-            .bind(new.user_id.as_str())
-            .fetch_optional(&mut *transaction)
-            .await?;
-        if known.is_none() {
-            return Ok(Saved::UnknownUser);
-        }
-        if adapter_changes::opted_out(&mut transaction, &new.user_id).await? {
-            return Ok(Saved::OptedOut);
-        }
         // The name stays locked until the transaction ends; if that is without a commit the number was not given out.
-        let version = next_version(&mut transaction, &new.user_id, &new.adapter_name).await?;
-        let served = served(&mut transaction, &new.user_id, &new.adapter_name).await?;
-        let (admitted, since) = parent.admits(served, version);
-        if !admitted
-            || adapter_changes::changed_since(&mut transaction, &new.user_id, since).await?
-        {
-            return Ok(Saved::Conflict(served));
+        let Some(version) = next_version(&mut transaction, &new.user_id, &new.adapter_name).await?
+        else {
+            return Ok(Saved::UnknownUser);
+        };
+        let standing = standing(&mut transaction, new, parent).await?;
+        if let Some(refused) = standing.refuses(parent) {
+            return Ok(refused);
         }
-        sqlx::query(
-            "INSERT INTO lora_adapters (user_id, adapter_name, version, parent_version, base_version, weights,
-                 size_bytes, training_iterations, created_at, updated_at, origin)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $10)",
-        )
-        .bind(new.user_id.as_str())
-        .bind(new.adapter_name.as_str())
-        .bind(version)
-        .bind(served)
-        .bind(new.base_version)
-        .bind(new.weights.as_slice())
-        .bind(size)
-        .bind(iterations)
-        .bind(now.as_micros())
-        .bind(new.origin.as_str())
-        .execute(&mut *transaction)
-        .await?;
-        point(&mut transaction, &new.user_id, &new.adapter_name, version, now).await?;
+        if !parent.admits_number(version) {
+            return Ok(Saved::Conflict(standing.served));
+        }
+        let place = (version, standing.served, now);
+        insert(&mut transaction, (new, columns), place).await?;
         // Whoever learns knows what they save; other processes see the events it was learned from.
         if new.origin != AdapterOrigin::Learned {
             note_moved(&mut transaction, &new.user_id, now).await?;
@@ -84,13 +61,20 @@ impl Adapters for PostgresStore {
     }
 
     async fn served_adapter(&self, user: &UserId, name: &AdapterName) -> Result<Option<Adapter>> {
-        let row: Option<AdapterRow> =
-            sqlx::query_as(select!("WHERE p.user_id = $1 AND p.adapter_name = $2"))
-                .bind(user.as_str())
-                .bind(name.as_str())
-                .fetch_optional(&self.pool)
-                .await?;
-        row.map(AdapterRow::read).transpose()
+        let query = || {
+            sqlx::query_as(concat!(
+                "SELECT ",
+                served_columns!(),
+                " FROM lora_adapters
+                 WHERE user_id = $1 AND adapter_name = $2 AND version = (
+                     SELECT version FROM lora_adapter_pointers
+                     WHERE user_id = $1 AND adapter_name = $2)"
+            ))
+            .bind(user.as_str())
+            .bind(name.as_str())
+        };
+        let row = self.fetch_at_hand::<ServedRow>(query).await?.pop();
+        row.map(|row| row.read(user, name)).transpose()
     }
 
     async fn adapter(
@@ -343,19 +327,77 @@ async fn served(
     Ok(version)
 }
 
+/// How it is as the transaction sees it. The caller holds the user and the name.
+async fn standing(
+    connection: &mut PgConnection,
+    new: &NewAdapter,
+    parent: Parent,
+) -> Result<Standing> {
+    let found = sqlx::query_as(
+        "SELECT EXISTS (SELECT 1 FROM users WHERE user_id = $1) AS is_known,
+             EXISTS (SELECT 1 FROM lora_opt_outs WHERE user_id = $1) AS has_opted_out,
+             (SELECT version FROM lora_adapter_pointers
+              WHERE user_id = $1 AND adapter_name = $2) AS served,
+             EXISTS (SELECT 1 FROM lora_adapter_changes
+                     WHERE user_id = $1 AND sequence > $3) AS is_changed",
+    )
+    .bind(new.user_id.as_str())
+    .bind(new.adapter_name.as_str())
+    .bind(parent.since())
+    .fetch_one(connection)
+    .await?;
+    Ok(found)
+}
+
+/// Writes a version and serves it.
+async fn insert(
+    connection: &mut PgConnection,
+    (new, (size, iterations)): (&NewAdapter, (i64, i64)),
+    (version, parent, now): (i64, Option<i64>, Timestamp),
+) -> Result<()> {
+    sqlx::query(
+        "WITH saved AS (
+             INSERT INTO lora_adapters (user_id, adapter_name, version, parent_version, base_version, weights,
+                 size_bytes, training_iterations, created_at, updated_at, origin)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $10)
+             RETURNING user_id, adapter_name, version)
+         INSERT INTO lora_adapter_pointers (user_id, adapter_name, version, updated_at)
+         SELECT user_id, adapter_name, version, $9 FROM saved
+         ON CONFLICT (user_id, adapter_name) DO UPDATE
+         SET version = excluded.version, updated_at = excluded.updated_at",
+    )
+    .bind(new.user_id.as_str())
+    .bind(new.adapter_name.as_str())
+    .bind(version)
+    .bind(parent)
+    .bind(new.base_version)
+    .bind(new.weights.as_slice())
+    .bind(size)
+    .bind(iterations)
+    .bind(now.as_micros())
+    .bind(new.origin.as_str())
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Holds a user and gives out a name's next number; `None` if there is no such user. Whoever is being removed is waited for,
+/// and then not there.
 async fn next_version(
     connection: &mut PgConnection,
     user: &UserId,
     name: &AdapterName,
-) -> Result<i64> {
+) -> Result<Option<i64>> {
     let version = sqlx::query_scalar(
-        "INSERT INTO lora_adapter_names (user_id, adapter_name, last_version) VALUES ($1, $2, 1)
+        "WITH known AS (SELECT user_id FROM users WHERE user_id = $1 FOR KEY SHARE)
+         INSERT INTO lora_adapter_names (user_id, adapter_name, last_version)
+         SELECT user_id, $2, 1 FROM known
          ON CONFLICT (user_id, adapter_name) DO UPDATE SET last_version = lora_adapter_names.last_version + 1
          RETURNING last_version",
     )
     .bind(user.as_str())
     .bind(name.as_str())
-    .fetch_one(connection)
+    .fetch_optional(connection)
     .await?;
     Ok(version)
 }

@@ -78,15 +78,16 @@ impl Events for PostgresStore {
 
     async fn histories(&self, users: &[UserId]) -> Result<Vec<Vec<LoggedEvent>>> {
         let asked: Vec<_> = users.iter().map(UserId::as_str).collect();
-        let rows = sqlx::query_as(concat!(
-            "SELECT place - 1 AS place, ",
-            event_columns!(),
-            " FROM unnest($1) WITH ORDINALITY AS asked (asked_id, place)
-             JOIN viewing_events ON user_id = asked_id ORDER BY place, cursor"
-        ))
-        .bind(asked)
-        .fetch_all(&self.pool)
-        .await?;
+        let query = || {
+            sqlx::query_as(concat!(
+                "SELECT place - 1 AS place, ",
+                event_columns!(),
+                " FROM unnest($1) WITH ORDINALITY AS asked (asked_id, place)
+                 JOIN viewing_events ON user_id = asked_id ORDER BY place, cursor"
+            ))
+            .bind(&asked)
+        };
+        let rows = self.fetch_at_hand(query).await?;
         HistoryRow::read_all(rows, users.len())
     }
 }

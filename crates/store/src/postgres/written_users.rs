@@ -54,17 +54,19 @@ impl WrittenUsers for PostgresStore {
         model: Option<&str>,
         users: &[UserId],
     ) -> Result<Vec<WrittenUser>> {
-        let rows: Vec<WrittenRow> = sqlx::query_as(
-            "SELECT written.user_id, sequence, age_range, region, genres, vector
-             FROM written_users AS written
-             LEFT JOIN embeddings
-                 ON model_name = $1 AND entity_type = 'user' AND entity_id = written.user_id
-             WHERE written.user_id = ANY ($2)",
-        )
-        .bind(model)
-        .bind(users.iter().map(UserId::as_str).collect::<Vec<_>>())
-        .fetch_all(&self.pool)
-        .await?;
+        let asked: Vec<_> = users.iter().map(UserId::as_str).collect();
+        let query = || {
+            sqlx::query_as(
+                "SELECT written.user_id, sequence, age_range, region, genres, vector
+                 FROM written_users AS written
+                 LEFT JOIN embeddings
+                     ON model_name = $1 AND entity_type = 'user' AND entity_id = written.user_id
+                 WHERE written.user_id = ANY ($2)",
+            )
+            .bind(model)
+            .bind(&asked)
+        };
+        let rows: Vec<WrittenRow> = self.fetch_at_hand(query).await?;
         rows.into_iter().map(WrittenRow::read).collect()
     }
 

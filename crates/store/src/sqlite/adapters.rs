@@ -9,7 +9,8 @@ use sqlx::SqliteConnection;
 use super::{SqliteStore, adapter_changes};
 use crate::adapter_changes::AdapterChangeKind;
 use crate::adapters::{
-    AdapterPosition, AdapterRow, Adapters, Parent, Saved, checked, count, statistics,
+    AdapterPosition, AdapterRow, Adapters, Parent, Saved, ServedRow, Standing, checked, count,
+    served_columns, statistics,
 };
 use crate::error::Result;
 use crate::row::sql_limit;
@@ -35,45 +36,19 @@ impl Adapters for SqliteStore {
         parent: Parent,
         now: Timestamp,
     ) -> Result<Saved> {
-        let (size, iterations) = checked(new)?;
+        let columns = checked(new)?;
         let mut transaction = self.write().await?;
-        let known: bool =
-            sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM users WHERE user_id = ?1)")
-                .bind(new.user_id.as_str())
-                .fetch_one(&mut *transaction)
-                .await?;
-        if !known {
-            return Ok(Saved::UnknownUser);
+        let standing = standing(&mut transaction, new, parent).await?;
+        if let Some(refused) = standing.refuses(parent) {
+            return Ok(refused);
         }
-        if adapter_changes::opted_out(&mut transaction, &new.user_id).await? {
-            return Ok(Saved::OptedOut);
-        }
-        // Without a commit the number was not given out.
         let version = next_version(&mut transaction, &new.user_id, &new.adapter_name).await?;
-        let served = served(&mut transaction, &new.user_id, &new.adapter_name).await?;
-        let (admitted, since) = parent.admits(served, version);
-        if !admitted
-            || adapter_changes::changed_since(&mut transaction, &new.user_id, since).await?
-        {
-            return Ok(Saved::Conflict(served));
+        // Without a commit the number was not given out.
+        if !parent.admits_number(version) {
+            return Ok(Saved::Conflict(standing.served));
         }
-        sqlx::query(
-            "INSERT INTO lora_adapters (user_id, adapter_name, version, parent_version, base_version, weights,
-                 size_bytes, training_iterations, created_at, updated_at, origin)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9, ?10)",
-        )
-        .bind(new.user_id.as_str())
-        .bind(new.adapter_name.as_str())
-        .bind(version)
-        .bind(served)
-        .bind(new.base_version)
-        .bind(new.weights.as_slice())
-        .bind(size)
-        .bind(iterations)
-        .bind(now.as_micros())
-        .bind(new.origin.as_str())
-        .execute(&mut *transaction)
-        .await?;
+        let place = (version, standing.served, now);
+        insert(&mut transaction, (new, columns), place).await?;
         point(&mut transaction, &new.user_id, &new.adapter_name, version, now).await?;
         // Whoever learns knows what they save; other processes see the events it was learned from.
         if new.origin != AdapterOrigin::Learned {
@@ -84,13 +59,18 @@ impl Adapters for SqliteStore {
     }
 
     async fn served_adapter(&self, user: &UserId, name: &AdapterName) -> Result<Option<Adapter>> {
-        let row: Option<AdapterRow> =
-            sqlx::query_as(select!("WHERE p.user_id = ?1 AND p.adapter_name = ?2"))
-                .bind(user.as_str())
-                .bind(name.as_str())
-                .fetch_optional(&self.readers)
-                .await?;
-        row.map(AdapterRow::read).transpose()
+        let query = sqlx::query_as(concat!(
+            "SELECT ",
+            served_columns!(),
+            " FROM lora_adapters
+                 WHERE user_id = ?1 AND adapter_name = ?2 AND version = (
+                     SELECT version FROM lora_adapter_pointers
+                     WHERE user_id = ?1 AND adapter_name = ?2)"
+        ))
+        .bind(user.as_str())
+        .bind(name.as_str());
+        let row = self.fetch_at_hand::<ServedRow>(query).await?.pop();
+        row.map(|row| row.read(user, name)).transpose()
     }
 
     async fn adapter(
@@ -319,6 +299,54 @@ async fn served(
     .fetch_optional(connection)
     .await?;
     Ok(version)
+}
+
+/// How it is as the transaction sees it. The caller holds the write lock.
+async fn standing(
+    connection: &mut SqliteConnection,
+    new: &NewAdapter,
+    parent: Parent,
+) -> Result<Standing> {
+    let found = sqlx::query_as(
+        "SELECT EXISTS (SELECT 1 FROM users WHERE user_id = ?1) AS is_known,
+             EXISTS (SELECT 1 FROM lora_opt_outs WHERE user_id = ?1) AS has_opted_out,
+             (SELECT version FROM lora_adapter_pointers
+              WHERE user_id = ?1 AND adapter_name = ?2) AS served,
+             EXISTS (SELECT 1 FROM lora_adapter_changes
+                     WHERE user_id = ?1 AND sequence > ?3) AS is_changed",
+    )
+    .bind(new.user_id.as_str())
+    .bind(new.adapter_name.as_str())
+    .bind(parent.since())
+    .fetch_one(connection)
+    .await?;
+    Ok(found)
+}
+
+/// Writes a version.
+async fn insert(
+    connection: &mut SqliteConnection,
+    (new, (size, iterations)): (&NewAdapter, (i64, i64)),
+    (version, parent, now): (i64, Option<i64>, Timestamp),
+) -> Result<()> {
+    sqlx::query(
+        "INSERT INTO lora_adapters (user_id, adapter_name, version, parent_version, base_version, weights,
+                 size_bytes, training_iterations, created_at, updated_at, origin)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9, ?10)",
+    )
+    .bind(new.user_id.as_str())
+    .bind(new.adapter_name.as_str())
+    .bind(version)
+    .bind(parent)
+    .bind(new.base_version)
+    .bind(new.weights.as_slice())
+    .bind(size)
+    .bind(iterations)
+    .bind(now.as_micros())
+    .bind(new.origin.as_str())
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 async fn next_version(

@@ -86,14 +86,12 @@ impl Events for SqliteStore {
     }
 
     async fn histories(&self, users: &[UserId]) -> Result<Vec<Vec<LoggedEvent>>> {
-        let rows = sqlx::query_as(concat!(
+        let query = sqlx::query_as(concat!(
             "SELECT key AS place, ",
             event_columns!(),
             " FROM json_each(?1) CROSS JOIN viewing_events ON user_id = value ORDER BY key, cursor"
-        ))
-        .bind(json_text(users))
-        .fetch_all(&self.readers)
-        .await?;
+        ));
+        let rows = self.fetch_at_hand(query.bind(json_text(users))).await?;
         HistoryRow::read_all(rows, users.len())
     }
 }

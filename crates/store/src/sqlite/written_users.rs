@@ -46,16 +46,15 @@ impl WrittenUsers for SqliteStore {
         model: Option<&str>,
         users: &[UserId],
     ) -> Result<Vec<WrittenUser>> {
-        let rows: Vec<WrittenRow> = sqlx::query_as(
+        let query = sqlx::query_as(
             "SELECT written.user_id, sequence, age_range, region, genres, vector
              FROM json_each(?2) CROSS JOIN written_users AS written ON written.user_id = value
              LEFT JOIN embeddings
                  ON model_name = ?1 AND entity_type = 'user' AND entity_id = written.user_id",
         )
         .bind(model)
-        .bind(json_text(users))
-        .fetch_all(&self.readers)
-        .await?;
+        .bind(json_text(users));
+        let rows: Vec<WrittenRow> = self.fetch_at_hand(query).await?;
         rows.into_iter().map(WrittenRow::read).collect()
     }
 

@@ -27,6 +27,7 @@ macro_rules! on_both {
 mod adapter_changes;
 mod adapters;
 mod blobs;
+mod connections;
 mod content;
 #[path = "../../../testkit/src/databases.rs"]
 #[expect(unreachable_pub, reason = "a module of the test kit, included: the kit needs this crate")]
