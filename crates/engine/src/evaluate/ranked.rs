@@ -1,6 +1,7 @@
 //! The ranker of an evaluation, fitted like the one of a server on choices that nothing it rests on knows.
 
 use rand::SeedableRng;
+use rand::seq::IndexedRandom;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use sona_domain::Clock;
@@ -68,19 +69,24 @@ fn choices(cases: &[Case], fitted: &Fitted, layout: &Layout, options: &Options) 
             let content = &options.engine.content;
             fitted.ask(case, &mut timeline, content, |sources, allowed, taste| {
                 let ensemble = ensemble(sources.iter(), allowed, options);
-                // One of several targets is as good as another.
-                let Some(target) = case.targets.first().filter(|row| allowed.contains(**row))
-                else {
+                let target = one_of(&case.targets, &mut rng);
+                let Some(target) = target.filter(|row| allowed.contains(*row)) else {
                     return;
                 };
                 let (view, draw) = (fitted.view(), FOR_TRAINING);
                 let offer = Offer { layout, ensemble: &ensemble, view, allowed, draw };
-                found.push(offer.choice(*target, (taste, case.at), &mut rng));
+                found.push(offer.choice(target, (taste, case.at), &mut rng));
             });
         }
         found
     });
     chunks.collect::<Vec<_>>().into_iter().flatten().collect()
+}
+
+/// Any one of what is looked for. Not the first: where rows have no times their order may be that of the items, and the first
+/// items of a file are often those that many have met.
+fn one_of(targets: &[u32], rng: &mut ChaCha8Rng) -> Option<u32> {
+    targets.choose(rng).copied()
 }
 
 fn shuffle(choices: &mut [Choice], seed: u64) {
@@ -118,4 +124,20 @@ pub(super) fn list(
         asked: 0.0,
     };
     Ranking::new(ranker, &ensemble, fitted.view(), &known, &[]).list(LIST)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_several_targets_each_is_chosen_as_often() {
+        let mut times = [0; 3];
+        for user in 0..3_000 {
+            let target = one_of(&[0, 1, 2], &mut ChaCha8Rng::seed_from_u64(user));
+            times[target.expect("there are some") as usize] += 1;
+        }
+        assert!(times.iter().all(|times| (850..1_150).contains(times)), "{times:?}");
+        assert_eq!(one_of(&[], &mut ChaCha8Rng::seed_from_u64(0)), None);
+    }
 }
