@@ -2,10 +2,12 @@
 //!
 //! The file is safetensors. Tensors: `weights` f64 `[features]`; of the shared layer `precision` f64 `[n, n]`, `right` and
 //! `solution` f64 `[n]` with n = features × moments; where there are trees, `tree_starts`, `tree_features`, `tree_children` and
-//! `tree_covers` u32, `tree_thresholds` f32, `tree_missing_left` u8 and `tree_values` f64 ([`sona_numeric::rank::Parts`]). The
-//! header's one metadata key `sona` is a JSON object with `format`
+//! `tree_covers` u32, `tree_thresholds` f32, `tree_missing_left` u8 and `tree_values` f64 ([`sona_numeric::rank::Parts`]), and
+//! `tree_weights` f64 `[features]`, what every feature weighs beside them. The header's one metadata key `sona` is a JSON object with `format`
 //! (this layout's version), the `features` by name, the `genres` among them, the layer's `forgetting` and `ridge`, how
-//! many `lessons` it rests on, and the trees' `weights_share`, `share` and width.
+//! many `lessons` it rests on, and the trees' `share` and width.
+//!
+//! Format 2 has no `tree_weights` but `weights_share` beside `share`, what the `weights` are multiplied with.
 
 use std::collections::HashMap;
 
@@ -22,8 +24,11 @@ use super::moment::MOMENT;
 use super::trees::{self, Trees};
 use crate::artifact::checksum;
 
-/// The layout this version writes and reads.
-const FORMAT: u32 = 2;
+/// The layout this version writes.
+const FORMAT: u32 = 3;
+
+/// The oldest layout it reads.
+const OLDEST: u32 = 2;
 
 /// The part of the header all layouts have.
 #[derive(Deserialize)]
@@ -45,7 +50,9 @@ struct Header {
 
 #[derive(Serialize, Deserialize)]
 struct TreesHeader {
-    weights_share: f64,
+    /// Until format 2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    weights_share: Option<f64>,
     share: f64,
     width: usize,
 }
@@ -62,7 +69,7 @@ pub(crate) fn encode(ranker: &Ranker) -> Result<Bytes, String> {
         ridge: options.ridge,
         lessons,
         trees: ranker.trees.as_ref().map(|trees| TreesHeader {
-            weights_share: trees.weights_share,
+            weights_share: None,
             share: trees.share,
             width: trees.model.width(),
         }),
@@ -99,10 +106,20 @@ fn tree_tensors(trees: &Trees) -> Vec<Tensor> {
         ("tree_thresholds", Dtype::F32, vec![nodes], le(&parts.thresholds, f32::to_le_bytes)),
         ("tree_missing_left", Dtype::U8, vec![nodes], parts.missing_left),
         ("tree_values", Dtype::F64, vec![nodes], le(&parts.values, f64::to_le_bytes)),
+        (
+            "tree_weights",
+            Dtype::F64,
+            vec![trees.weights.len()],
+            le(&trees.weights, f64::to_le_bytes),
+        ),
     ]
 }
 
-fn read_trees(tensors: &SafeTensors<'_>, header: &TreesHeader) -> Result<Trees, String> {
+fn read_trees(
+    tensors: &SafeTensors<'_>,
+    header: &TreesHeader,
+    of_all: &[f64],
+) -> Result<Trees, String> {
     let numbers = |name| values(tensors, name, Dtype::U32, u32::from_le_bytes);
     let parts = rank::Parts {
         width: header.width,
@@ -114,11 +131,18 @@ fn read_trees(tensors: &SafeTensors<'_>, header: &TreesHeader) -> Result<Trees, 
         missing_left: values(tensors, "tree_missing_left", Dtype::U8, u8::from_le_bytes)?,
         values: values(tensors, "tree_values", Dtype::F64, f64::from_le_bytes)?,
     };
-    if !(header.share.is_finite() && header.weights_share.is_finite()) {
-        return Err("the trees' shares are not finite".to_owned());
+    let weights = match header.weights_share {
+        Some(share) => of_all.iter().map(|weight| share * weight).collect(),
+        None => self::numbers(tensors, "tree_weights")?,
+    };
+    if weights.len() != of_all.len() || !weights.iter().all(|weight| weight.is_finite()) {
+        return Err("the weights beside the trees are not one finite number a feature".to_owned());
+    }
+    if !header.share.is_finite() {
+        return Err("the trees' share is not finite".to_owned());
     }
     let model = rank::Model::from_parts(&parts).map_err(|error| format!("the trees: {error}"))?;
-    Ok(Trees { model, weights_share: header.weights_share, share: header.share })
+    Ok(Trees { model, weights, share: header.share })
 }
 
 fn le<T: Copy, const N: usize>(values: &[T], bytes: impl Fn(T) -> [u8; N]) -> Vec<u8> {
@@ -151,7 +175,7 @@ pub(crate) fn decode(bytes: &[u8], sha256: &str) -> Result<Ranker, String> {
     let layer = online::State::from_parts((layout.width(), MOMENT), options, parts);
     let layer = layer.map_err(|error| format!("the shared layer: {error}"))?;
     let width = trees::width(layout.width());
-    let trees = header.trees.map(|trees| read_trees(&tensors, &trees)).transpose()?;
+    let trees = header.trees.map(|trees| read_trees(&tensors, &trees, &weights)).transpose()?;
     if trees.as_ref().is_some_and(|trees| trees.model.width() != width) {
         return Err("the trees ask for other features than there are".to_owned());
     }
@@ -164,9 +188,9 @@ fn read_header(bytes: &[u8]) -> Result<Header, String> {
     let text = text.ok_or("it has no metadata of Sona's")?;
     // First of all: what else is in it depends on it.
     let Format { format } = serde_json::from_str(text).map_err(|e| e.to_string())?;
-    if format != FORMAT {
+    if !(OLDEST..=FORMAT).contains(&format) {
         return Err(format!(
-            "it is of format {format}, this version reads {FORMAT}; train the ranker again"
+            "it is of format {format}, this version reads {OLDEST} to {FORMAT}; train the ranker again"
         ));
     }
     serde_json::from_str(text).map_err(|e| e.to_string())

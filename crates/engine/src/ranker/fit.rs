@@ -91,15 +91,17 @@ pub(crate) fn fit(layout: &Layout, choices: &[Choice], wanted: &Wanted) -> Optio
         if wanted.layer { best_forgetting(&linear, &based, from) } else { (1.0, alone.clone()) };
     let (held_out, without_layer) = (Judged::mean(&foreseen), Judged::mean(&alone));
     let judged_trees = with_trees.as_ref().map(|mixed| {
-        let based = self::based(mixed, choices);
+        let based = self::based(&mixed.ranker, choices);
         let alone = learn_on(&mut layer(layout, forgetting), &based, from, false);
         let layered = learn_on(&mut layer(layout, forgetting), &based, from, wanted.layer);
         let surely = is_surely_better(&layered, &foreseen, late);
         (Judged::mean(&layered), Judged::mean(&alone), surely)
     });
     let better = judged_trees.and_then(|(trees, alone, surely)| surely.then_some((trees, alone)));
-    let form = with_trees.filter(|_| better.is_some()).unwrap_or(linear);
-    let mut ranker = again(&form, &all, &wanted.trees);
+    let mut ranker = Ranker::new(layout.clone(), weights(layout, &all));
+    if let Some(mixed) = with_trees.filter(|_| better.is_some()) {
+        ranker = with_trees_again(ranker, &all, &wanted.trees, |_| mixed.shares);
+    }
     if wanted.layer {
         let based = self::based(&ranker, choices);
         let mut learned = layer(layout, forgetting);
@@ -111,16 +113,29 @@ pub(crate) fn fit(layout: &Layout, choices: &[Choice], wanted: &Wanted) -> Optio
     Some(Fitted { ranker, held_out, without_layer, other, held_out_from: from })
 }
 
-/// Fits on other choices what a ranker was fitted on: with trees, in the same shares, if it has any. The layer has learned
+/// Fits on other choices what a ranker was fitted on: with trees, in the same share, if it has any. The layer has learned
 /// nothing.
 pub(crate) fn again(ranker: &Ranker, choices: &[&Choice], options: &rank::Options) -> Ranker {
-    let layout = &ranker.layout;
-    let linear = Ranker::new(layout.clone(), weights(layout, choices));
-    let Some(Trees { weights_share, share, .. }) = ranker.trees else { return linear };
-    match trees(&linear, choices, options) {
-        Some(model) => linear.with_trees(Trees { model, weights_share, share }),
-        None => linear,
-    }
+    let linear = Ranker::new(ranker.layout.clone(), weights(&ranker.layout, choices));
+    let Some(Trees { weights, share, .. }) = &ranker.trees else { return linear };
+    // Their share is in the weights: that with which others come nearest to them.
+    let weights_share = |found: &[f64]| {
+        let product = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+        (product(found, weights) / product(found, found).max(f64::MIN_POSITIVE)).max(0.0)
+    };
+    with_trees_again(linear, choices, options, |found| [weights_share(found), *share])
+}
+
+/// `linear` with trees and weights for the best, which speak in the shares that `shares` says of these weights.
+fn with_trees_again(
+    linear: Ranker,
+    choices: &[&Choice],
+    options: &rank::Options,
+    shares: impl Fn(&[f64]) -> [f64; 2],
+) -> Ranker {
+    let Some(model) = trees(&linear, choices, options) else { return linear };
+    let weights = weights_among_best(&linear, choices);
+    linear.with_trees(mixed(model, &weights, shares(&weights)))
 }
 
 /// What every feature weighs.
@@ -129,35 +144,70 @@ fn weights(layout: &Layout, choices: &[&Choice]) -> Vec<f64> {
     for choice in choices {
         lists.push(choice.list());
     }
-    let ridge: Vec<f64> = layout
+    listwise::fit(&lists, &ridge(layout), &vec![0.0; layout.width()]).weights
+}
+
+/// What every feature weighs among the best. Most choices are of titles that were not: what tells these from all others
+/// decides the weights of all, and tells the best from each other less well.
+fn weights_among_best(linear: &Ranker, choices: &[&Choice]) -> Vec<f64> {
+    let layout = &linear.layout;
+    let mut lists = Lists::new(layout.width());
+    for Contest { best, chosen, weight } in contests(linear, choices) {
+        let rows = 0..best.rows.rows();
+        let features: Vec<f32> =
+            rows.flat_map(|row| &best.rows.row(row)[..layout.width()]).copied().collect();
+        let offsets = vec![0.0; best.rows.rows()];
+        lists.push(List { features: &features, offsets: &offsets, chosen, weight });
+    }
+    listwise::fit(&lists, &ridge(layout), &linear.weights).weights
+}
+
+/// The pull of every weight towards 0.
+fn ridge(layout: &Layout) -> Vec<f64> {
+    layout
         .about()
         .map(|about| match about {
             About::Source(_) => RIDGE,
             About::Year | About::Genre => RIDGE_OF_TITLES,
         })
-        .collect();
-    listwise::fit(&lists, &ridge, &vec![0.0; layout.width()]).weights
+        .collect()
 }
 
 /// Grows trees on the early choices and finds on the late ones how much they and the weights should say together; `None` if
 /// the trees had better say nothing.
-fn grow(linear: &Ranker, early: &[&Choice], late: &[&Choice], wanted: &Wanted) -> Option<Ranker> {
+fn grow(linear: &Ranker, early: &[&Choice], late: &[&Choice], wanted: &Wanted) -> Option<Mixed> {
     let model = trees(linear, early, &wanted.trees)?;
+    let weights = weights_among_best(linear, early);
     let mut both = Lists::new(2);
-    for Contest { best, weighted, chosen, weight } in contests(linear, late) {
+    for Contest { best, chosen, weight } in contests(linear, late) {
         let mut scores = Vec::new();
         model.score_rows(&best.rows, &mut scores);
-        let features: Vec<f32> = weighted
+        let features: Vec<f32> = scores
             .iter()
-            .zip(&scores)
-            .flat_map(|(one, other)| [*one as f32, *other as f32])
+            .enumerate()
+            .flat_map(|(at, score)| {
+                let weighted = listwise::dot(&best.rows.row(at)[..weights.len()], &weights);
+                [weighted as f32, *score as f32]
+            })
             .collect();
         let offsets = vec![0.0; scores.len()];
         both.push(List { features: &features, offsets: &offsets, chosen, weight });
     }
     let shares = listwise::fit(&both, &[RIDGE; 2], &[1.0, 0.0]).weights;
-    let (weights_share, share) = (shares[0].max(0.0), shares[1]);
-    (share > 0.0).then(|| linear.with_trees(Trees { model, weights_share, share }))
+    let shares = [shares[0].max(0.0), shares[1]];
+    (shares[1] > 0.0)
+        .then(|| Mixed { ranker: linear.with_trees(mixed(model, &weights, shares)), shares })
+}
+
+/// Weights and trees, and in which shares they speak.
+struct Mixed {
+    ranker: Ranker,
+    shares: [f64; 2],
+}
+
+fn mixed(model: rank::Model, weights: &[f64], [weights_share, share]: [f64; 2]) -> Trees {
+    let weights = weights.iter().map(|weight| weights_share * weight).collect();
+    Trees { model, weights, share }
 }
 
 fn trees(linear: &Ranker, choices: &[&Choice], options: &rank::Options) -> Option<rank::Model> {
@@ -191,8 +241,6 @@ fn trees(linear: &Ranker, choices: &[&Choice], options: &rank::Options) -> Optio
 /// A choice among the best.
 struct Contest {
     best: Best,
-    /// What the weights say of each.
-    weighted: Vec<f64>,
     /// Which of them was chosen.
     chosen: usize,
     weight: f32,
@@ -212,8 +260,7 @@ fn contests<'c>(linear: &'c Ranker, choices: &'c [&Choice]) -> impl Iterator<Ite
         };
         let best = Best::of(&titles, weighted.len());
         let chosen = best.places.iter().position(|place| *place == head.chosen)?;
-        let weighted = best.places.iter().map(|place| weighted[*place]).collect();
-        Some(Contest { best, weighted, chosen, weight: choice.weight })
+        Some(Contest { best, chosen, weight: choice.weight })
     })
 }
 
@@ -319,5 +366,37 @@ fn foresee(based: &Based<'_>, weights: &[f64]) -> Judged {
     Judged {
         loss: highest + sum.ln() - scores[chosen],
         ndcg_at_10: if before < 10.0 { 1.0 / (before + 2.0).log2() } else { 0.0 },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ranker::moment::UNKNOWN;
+
+    /// A choice of the first of titles with these numbers.
+    fn choice(layout: &Layout, titles: &[[f32; 2]], at_top: bool) -> Choice {
+        let mut features = vec![0.0; titles.len() * layout.width()];
+        for (row, title) in features.chunks_exact_mut(layout.width()).zip(titles) {
+            row[..2].copy_from_slice(title);
+        }
+        let offsets = vec![0.0; titles.len()];
+        let (weight, moment, who) = (1.0, UNKNOWN, 0);
+        Choice { features, offsets, chosen: 0, at_top, weight, moment, titles: 3, who }
+    }
+
+    /// Most choices are of titles far down, where another feature tells them: it says nothing among the best.
+    #[test]
+    fn the_best_are_told_by_what_tells_them() {
+        let layout = Layout::new(Vec::new());
+        let best = [[0.0, 1.0], [1.0, 0.0], [0.5, 0.0]];
+        let (other, far) = ([[1.0, 0.0], [0.0, 1.0], [0.5, 0.0]], [[1.0, 0.0], [0.0, 0.0]]);
+        let mut choices = vec![choice(&layout, &far, false); 800];
+        choices.extend(vec![choice(&layout, &best, true); 100]);
+        choices.extend(vec![choice(&layout, &other, true); 20]);
+        let linear = Ranker::new(layout.clone(), weights(&layout, &choices));
+        let among = weights_among_best(&linear, &choices);
+        assert!(linear.weights[0] > linear.weights[1], "{:?}", &linear.weights[..2]);
+        assert!(among[1] > among[0] + 1.0, "{:?}", &among[..2]);
     }
 }

@@ -229,7 +229,7 @@ impl<'r> Ranking<'r> {
         let contributions = contributions.chunks_exact(best.rows.width());
         for ((at, _), contributions) in found.iter().zip(contributions) {
             let (parts, base) = &mut all[*at];
-            self.less_weighted(places[*at], trees.weights_share, parts);
+            self.weigh_anew(places[*at], &trees.weights, parts);
             let (of_title, of_user) = contributions.split_at(about.len());
             for (contribution, about) in of_title.iter().zip(&about) {
                 parts[*about] += trees.share * contribution;
@@ -240,14 +240,15 @@ impl<'r> Ranking<'r> {
         all
     }
 
-    /// Takes from a title's parts what trees leave of the weights but for their `share`.
-    fn less_weighted(&self, at: usize, share: f64, parts: &mut [f64; PARTS]) {
+    /// Changes one of the best's parts from what the weights of all titles say to what those `among` the best do.
+    fn weigh_anew(&self, at: usize, among: &[f64], parts: &mut [f64; PARTS]) {
         let weights = &self.ranker.weights;
         let features = &self.features[at * weights.len()..(at + 1) * weights.len()];
-        for ((feature, weight), about) in
-            features.iter().zip(weights).zip(self.ranker.layout.about())
+        let changes = among.iter().zip(weights).map(|(among, weight)| among - weight);
+        for ((feature, change), about) in
+            features.iter().zip(changes).zip(self.ranker.layout.about())
         {
-            parts[place(about)] -= (1.0 - share) * f64::from(*feature) * weight;
+            parts[place(about)] += f64::from(*feature) * change;
         }
     }
 

@@ -30,12 +30,13 @@ pub(crate) const fn width(features: usize) -> usize {
     features + ORDERED.len() + USER
 }
 
-/// Trees, and how they and the weights speak together of the best: each in its share.
+/// Trees, and how they and weights speak together of the best: each in its share.
 #[derive(Debug, Clone)]
 pub(crate) struct Trees {
     pub(crate) model: rank::Model,
-    /// What the sum of weighted features is multiplied with.
-    pub(crate) weights_share: f64,
+    /// What every feature weighs among the best, in its share: it tells them from each other, and says little of what is not
+    /// among them.
+    pub(crate) weights: Vec<f64>,
     /// What the trees' score is multiplied with.
     pub(crate) share: f64,
 }
@@ -93,9 +94,9 @@ impl Best {
         Self { places, competing: inside, rows }
     }
 
-    /// What trees make of the best: changes their `logits`, which hold of all titles what everything but trees says; the trees
-    /// were grown beside what the `weights` say of the features. Answered is what each of the best is lowered by, so that
-    /// together they stay as likely as they were.
+    /// What trees make of the best: changes their `logits`, which hold of all titles what everything but trees says. What the
+    /// `weights` of all titles say of these gives way to what the weights beside the trees do. Answered is what each of the
+    /// best is lowered by, so that together they stay as likely as they were.
     pub(crate) fn reorder(
         &self,
         (weights, trees): (&[f64], &Trees),
@@ -105,8 +106,9 @@ impl Best {
         let mut scores = Vec::new();
         trees.model.score_rows(&self.rows, &mut scores);
         let changes = scores.iter().enumerate().map(|(at, score)| {
-            let weighted = listwise::dot(&self.rows.row(at)[..weights.len()], weights);
-            (trees.weights_share - 1.0) * weighted + trees.share * score
+            let features = &self.rows.row(at)[..weights.len()];
+            let weighted = |weights: &[f64]| listwise::dot(features, weights);
+            weighted(&trees.weights) - weighted(weights) + trees.share * score
         });
         let changes: Vec<f64> = changes.collect();
         let had = |place: &usize| logits[*place] + f64::from(stands_for[*place]);
@@ -176,7 +178,7 @@ mod tests {
         let options = rank::Options { trees: 5, min_leaf_rows: 2, ..rank::Options::default() };
         let go_on = &mut |_| ControlFlow::Continue(());
         let model = rank::fit(&queries, None, &options, go_on).expect("fits").model;
-        Trees { model, weights_share: 0.4, share: 1.5 }
+        Trees { model, weights: vec![0.2; FEATURES], share: 1.5 }
     }
 
     fn log_mass(logits: &[f64], stands_for: &[f32], places: &[usize]) -> f64 {
