@@ -389,13 +389,14 @@ mod tests {
     #[test]
     fn the_best_are_told_by_what_tells_them() {
         let layout = Layout::new(Vec::new());
-        let best = [[0.0, 1.0], [1.0, 0.0], [0.5, 0.0]];
-        let (other, far) = ([[1.0, 0.0], [0.0, 1.0], [0.5, 0.0]], [[1.0, 0.0], [0.0, 0.0]]);
+        let (best, other) = ([[0.0, 1.0], [1.0, 0.0]], [[1.0, 0.0], [0.0, 1.0]]);
+        let far = other;
         let mut choices = vec![choice(&layout, &far, false); 800];
         choices.extend(vec![choice(&layout, &best, true); 100]);
         choices.extend(vec![choice(&layout, &other, true); 20]);
-        let linear = Ranker::new(layout.clone(), weights(&layout, &choices));
-        let among = weights_among_best(&linear, &choices);
+        let all: Vec<&Choice> = choices.iter().collect();
+        let linear = Ranker::new(layout.clone(), weights(&layout, &all));
+        let among = weights_among_best(&linear, &all);
         assert!(linear.weights[0] > linear.weights[1], "{:?}", &linear.weights[..2]);
         assert!(among[1] > among[0] + 1.0, "{:?}", &among[..2]);
     }
