@@ -99,7 +99,8 @@ fn step_of(user: usize, step: usize) -> EventDraft {
 async fn adapting(backend: Backend) -> TestServer {
     let mut options = Options::default();
     (options.als.factors, options.als.iterations) = (8, 6);
-    (options.ranker.least_choices, options.ranker.share, options.ranker.trees) = (50, 0.5, 0);
+    // Two choices of every user are replayed: too few to begin with an adapter.
+    (options.ranker.least_choices, options.ranker.share, options.ranker.trees) = (50, 0.25, 0);
     let server = TestServer::with_engine(backend, options).await;
     let genre = |n: usize| ["even", "odd", "other", "last"][n % 4].to_owned();
     let titles: Vec<_> = (0..TITLES)
@@ -330,12 +331,20 @@ async fn an_exported_adapter_is_taken_in_bit_by_bit() {
         assert_eq!((status, code(&problem)), (404, "unknown-user"));
         let (status, problem) = import(&server, &place, tar[..tar.len() / 3].to_vec()).await;
         assert_eq!((status, code(&problem)), (422, "unfit-adapter"), "{problem}");
-        // On another base layer its numbers mean nothing.
+        // On another base layer it is carried over.
         let job = server.engine.submit_base_layer_training().await.expect("submitted");
         let report = Arc::new(|_| {});
         server.engine.run_training("test", Some(&job), report).await.expect("trained");
-        let (status, problem) = import(&server, &place, tar).await;
+        let (status, done) = import(&server, &place, tar).await;
+        assert_eq!((status, &done["served_version"]), (200, &json!(2)), "{done}");
+        assert_eq!(list(&server, "u2", 3).await["adapter"]["events"], 12);
+        // Where its base layer never was its numbers mean nothing.
+        let trained = server.post("/api/v1/lora/train", &json!({"user_id": "u0"})).await;
+        assert_eq!(trained.0, 200);
+        let stranger = export(&server, "u0").await;
+        let elsewhere = adapting(backend).await;
+        let (status, problem) = import(&elsewhere, &place, stranger).await;
         assert_eq!((status, code(&problem)), (422, "unfit-adapter"));
-        assert!(problem["detail"].as_str().expect("why").contains("base layer"), "{problem}");
+        assert!(problem["detail"].as_str().expect("why").contains("base layer 2"), "{problem}");
     }
 }
