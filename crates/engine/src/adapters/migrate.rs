@@ -1,7 +1,7 @@
 //! Carrying adapters over to the base layer in use.
 //!
 //! A base layer is found anew with every ranker: the more users there are, the better it tells them apart. Users' adapters
-//! follow, each when its user comes: what is kept of it is moved to the new directions ([`lora::Migration`]), inputs matched by
+//! follow, each when its user comes: what is kept of it is moved to the new directions ([`Migration`]), inputs matched by
 //! name. Where its own base layer is gone it is retired, and the user's adapter begins anew.
 
 use std::collections::HashMap;
