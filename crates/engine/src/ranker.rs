@@ -7,6 +7,7 @@
 //! ([`sona_numeric::online`]) had learned when the training ended. `learner` goes on from there, event by event.
 
 mod artifact;
+pub(crate) mod choice;
 pub(crate) mod features;
 pub(crate) mod fit;
 mod learner;

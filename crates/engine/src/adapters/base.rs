@@ -7,6 +7,7 @@ use rayon::prelude::*;
 use sona_domain::ModelVersion;
 use sona_formats::adapters::BaseLayer as File;
 use sona_numeric::listwise::Scratch;
+use sona_numeric::lora::gate::MOST;
 use sona_numeric::lora::{Adapter, Base, BaseFit, Evidence};
 use sona_numeric::matrix::Matrix;
 use sona_numeric::rank;
@@ -18,9 +19,9 @@ use crate::artifact::checksum;
 use crate::error::{self, Error};
 use crate::options;
 use crate::ranker::Ranker;
+use crate::ranker::choice::{Choice, Head};
 use crate::ranker::features::{About, Layout};
 use crate::ranker::fit::{Based, again, teach};
-use crate::ranker::replay::{Choice, Head};
 
 /// The name of the base layer's model.
 pub const BASE_LAYER_NAME: &str = "base-layer";
@@ -33,9 +34,6 @@ const PULLS: [f64; 4] = [10.0, 3.0, 1.0, 0.3];
 
 /// Of the choices, the first so many say in which directions users differ when the others say how much.
 const DIRECTIONS_SHARE: f64 = 0.6;
-
-/// One choice says no more than this for or against a pull, in nats.
-const MOST: f64 = 20.0;
 
 /// A base layer in use.
 #[derive(Debug)]
@@ -203,6 +201,7 @@ fn gain(base: &Base, foreseen: &[Foreseen<'_>], from: usize, options: &options::
         let choice = foreseen[at].choice;
         if at >= from && choice.weight >= 1.0 && choice.titles as u64 >= options.least_events {
             let (without, with) = adapter.losses(&own.choice());
+            // As the gate of an adapter counts it.
             sum += (without - with).clamp(-MOST, MOST);
         }
     });

@@ -10,7 +10,7 @@ use super::resident::{CONTEXTS, context};
 use super::{BaseLayer, add};
 use crate::Engine;
 use crate::live::users::User;
-use crate::ranker::replay::{Choice, Head};
+use crate::ranker::choice::{Choice, Head};
 
 /// What an event teaches its user's adapter, worked out before the event is applied.
 pub(crate) struct Taught {

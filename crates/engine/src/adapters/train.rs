@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde_json::{Map, json};
-use sona_domain::{Cursor, JobId, JobOutcome, ModelVersion, UserId};
+use sona_domain::{Cursor, JobId, JobOutcome, UserId};
 
 use super::base::{FittedBase, fit_base, read_file};
 use super::migrate::KEPT;
@@ -16,8 +16,9 @@ use crate::Engine;
 use crate::error::{Error, Result};
 use crate::live::counts::viewer_key;
 use crate::ranker::Ranker;
+use crate::ranker::choice::Choice;
+use crate::ranker::features::Layout;
 use crate::ranker::past::Past;
-use crate::ranker::replay::Choice;
 use crate::registry;
 use crate::train::{Progress, Run};
 
@@ -102,13 +103,8 @@ impl Engine {
         let work = move || fit_base(&ranker, &choices, (&options, &trees));
         let fitted = tokio::task::spawn_blocking(work).await.expect("fitting does not panic");
         let Some(FittedBase { file, pull, adapters }) = fitted else { return Ok(None) };
-        let former = self.store.current_model(BASE_LAYER_NAME).await?;
-        if let Some(former) = former {
-            let (fits, of_users) =
-                self.former_base_layer(&former, |base| base.is_for(&layout)).await;
-            if fits && (file.users as f64) < LEAST_SHARE * of_users as f64 {
-                return Ok(None);
-            }
+        if self.knows_more_users(&layout, file.users).await? {
+            return Ok(None);
         }
         self.write_metric(run, 0, "base_layer_pull", pull).await?;
         self.write_metric(run, 0, "base_layer_users", file.users as f64).await?;
@@ -124,16 +120,15 @@ impl Engine {
         Ok(Some(model.version))
     }
 
-    /// Whether something holds of a registered base layer, and from how many users it was found; of one that cannot be read
-    /// nothing holds.
-    async fn former_base_layer(
-        &self,
-        model: &ModelVersion,
-        holds: impl Fn(&BaseLayer) -> bool,
-    ) -> (bool, u64) {
-        let Ok(file) = read_file(&*self.blobs, model).await else { return (false, 0) };
-        let users = file.users;
+    /// Whether the base layer in use fits `layout` and was found from so many more users that one from `users` of them had better
+    /// not take its place. One that cannot be read is no loss.
+    async fn knows_more_users(&self, layout: &Layout, users: u64) -> Result<bool> {
+        let Some(model) = self.store.current_model(BASE_LAYER_NAME).await? else {
+            return Ok(false);
+        };
+        let Ok(file) = read_file(&*self.blobs, &model).await else { return Ok(false) };
+        let many = (users as f64) < LEAST_SHARE * file.users as f64;
         let base = BaseLayer::of_file(model.version, file);
-        (base.is_ok_and(|base| holds(&base)), users)
+        Ok(many && base.is_ok_and(|base| base.is_for(layout)))
     }
 }

@@ -16,11 +16,11 @@ use crate::fuse::Ensemble;
 use crate::live::users::Taste;
 use crate::options::Ranker as RankerOptions;
 use crate::ranker::Ranker;
+use crate::ranker::choice::{Choice, FOR_TRAINING, Offer};
 use crate::ranker::features::Layout;
 use crate::ranker::fit::{self, Wanted};
 use crate::ranker::moment::UNKNOWN;
 use crate::ranker::rank::{Known, Ranking};
-use crate::ranker::replay::{Choice, FOR_TRAINING, Offer};
 
 /// The choices a ranker is fitted on.
 pub(crate) struct LearnedFrom {

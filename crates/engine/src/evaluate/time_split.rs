@@ -17,7 +17,7 @@ use sona_domain::{
 use sona_store::{Blobs, Store};
 
 use super::{Model, Rows};
-use crate::ranker::replay::is_positive;
+use crate::ranker::choice::is_positive;
 use crate::{Engine, Error, Options, Parts, RecommendRequest, Result};
 use lists::Asked;
 

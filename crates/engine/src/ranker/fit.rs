@@ -13,9 +13,9 @@ use sona_numeric::matrix::Matrix;
 use sona_numeric::{online, rank};
 
 use super::Ranker;
+use super::choice::Choice;
 use super::features::{About, Layout};
 use super::moment::MOMENT;
-use super::replay::Choice;
 use super::trees::{self, Best, Titles, Trees};
 
 /// The pull of a source's weights towards 0.

@@ -8,10 +8,10 @@ use sona_domain::{Event, RequestContext};
 use sona_numeric::online::Lesson;
 use sona_store::Learned;
 
+use super::choice::{Choice, FOR_LESSON, Head, Offer, weight_of};
 use super::fit::Based;
 use super::moment::moment;
 use super::rank::{Known, Ranking};
-use super::replay::{Choice, FOR_LESSON, Head, Offer, weight_of};
 use super::{Serving, stored};
 use crate::Engine;
 use crate::adapters::{OwnChoice, Taught};

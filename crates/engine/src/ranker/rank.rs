@@ -5,9 +5,9 @@ use sona_numeric::matrix::Matrix;
 use sona_numeric::select;
 
 use super::Ranker;
+use super::choice::{HEAD, Head, features};
 use super::features::About;
 use super::moment::MOMENT;
-use super::replay::{HEAD, Head, features};
 use super::trees::{self, Best, Titles};
 use super::viewer::Viewer;
 use crate::adapters::Personal;

@@ -7,10 +7,11 @@ use std::sync::atomic::Ordering;
 use serde_json::{Map, Value, json};
 use sona_domain::{Cursor, JobId, JobOutcome, JobState};
 
+use super::choice::Choice;
 use super::features::Layout;
 use super::fit::{self, Fitted, Judged, Wanted};
 use super::past::Past;
-use super::replay::{Choice, Replay};
+use super::replay::Replay;
 use super::{Ranker, Serving, artifact};
 use crate::Engine;
 use crate::adapters::Found;

@@ -13,7 +13,7 @@ pub const DECAY: f64 = 0.98;
 pub const TOLERANCE: f64 = -1.0;
 
 /// One comparison counts no more than this, in nats: a choice that nobody could foresee shuts no gate for good.
-const MOST: f64 = 20.0;
+pub const MOST: f64 = 20.0;
 
 /// What the adapter has gained over the last choices.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
