@@ -18,8 +18,8 @@ const LEAST_CHOICES: u64 = 3;
 
 impl Engine {
     /// Saves what choices of the past taught users' adapters, for users who never had one; they are found when the base layer is
-    /// served, since whoever has learned nothing is looked up anew then. What such an adapter gained there is
-    /// no proof, since its base layer was found in the same choices; what it lost is held against it.
+    /// served, since whoever has learned nothing is looked up anew then. What such an adapter gained there is no proof, since
+    /// its base layer was found in the same choices; what it lost is held against it.
     pub(super) async fn begin_adapters(
         &self,
         run: &Run,
@@ -27,7 +27,7 @@ impl Engine {
         (users, adapters): (&HashMap<u64, UserId>, HashMap<u64, Adapter>),
     ) -> Result<()> {
         // Who has learned by themselves meanwhile has one.
-        self.write_adapters(usize::MAX).await?;
+        self.write_adapters(self.unsaved_adapters.len()).await?;
         for (who, adapter) in adapters {
             let Some(user) = users.get(&who) else { continue };
             if adapter.events() < LEAST_CHOICES {

@@ -176,7 +176,7 @@ fn mean(vectors: &Vectors, liked: &[Liked]) -> Option<Vec<f32>> {
 }
 
 /// A vector at length 1; `None` if it points nowhere.
-fn unit(vector: Vec<f32>) -> Option<Vec<f32>> {
+pub(crate) fn unit(vector: Vec<f32>) -> Option<Vec<f32>> {
     let length = dot(&vector, &vector).sqrt();
     (length > 0.0 && length.is_finite())
         .then(|| vector.into_iter().map(|number| number / length).collect())

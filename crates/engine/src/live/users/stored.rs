@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 
 use sona_domain::{LoggedEvent, UserAttributes, UserId};
-use sona_numeric::matrix::dot;
 use sona_store::{Store, WrittenUser};
 
+use crate::candidates::content::unit;
 use crate::error::Result;
 
 /// What the database has of one user.
@@ -28,11 +28,7 @@ pub(crate) struct Written {
 impl Written {
     /// What was read, without the id.
     pub(crate) fn new(read: WrittenUser) -> Self {
-        let vector = read.vector.and_then(|vector| {
-            let length = dot(&vector, &vector).sqrt();
-            let unit = || vector.iter().map(|number| number / length).collect();
-            length.is_normal().then(unit)
-        });
+        let vector = read.vector.and_then(unit).map(Vec::into_boxed_slice);
         Self { sequence: read.sequence, attributes: read.attributes, vector }
     }
 
