@@ -189,7 +189,10 @@ impl Config {
         environment::apply(&mut table, variables)?;
         let config: Self = table
             .try_into()
-            .map_err(|error: toml::de::Error| ConfigError(error.message().to_owned()))?;
+            // The message alone says what is wrong, not which key.
+            .map_err(|error: toml::de::Error| {
+                ConfigError(error.to_string().trim_end().replace('\n', " "))
+            })?;
         config.check()?;
         Ok(config)
     }

@@ -49,6 +49,12 @@ fn the_environment_overrides_the_file() {
 }
 
 #[test]
+fn a_variable_of_the_wrong_kind_is_named() {
+    let error = read("", &[("SONA_LIVE_QUEUE", "-1")]).expect_err("there is no such queue");
+    assert!(error.contains("live.queue") && error.contains("-1"), "{error}");
+}
+
+#[test]
 fn a_list_comes_from_the_environment_with_commas() {
     let config = read("", &[("SONA_IDENTITY_ALGORITHMS", "EdDSA, HS256")]).expect("valid");
     assert_eq!(config.identity.algorithms, [Algorithm::EdDSA, Algorithm::HS256]);
