@@ -10,6 +10,8 @@ mod artifact;
 pub(crate) mod choice;
 pub(crate) mod features;
 pub(crate) mod fit;
+pub(crate) mod foresee;
+mod judge;
 mod learner;
 pub(crate) mod moment;
 pub(crate) mod past;

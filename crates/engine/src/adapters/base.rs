@@ -21,7 +21,8 @@ use crate::options;
 use crate::ranker::Ranker;
 use crate::ranker::choice::{Choice, Head};
 use crate::ranker::features::{About, Layout};
-use crate::ranker::fit::{Based, again, teach};
+use crate::ranker::fit::again;
+use crate::ranker::foresee::{Based, teach};
 
 /// The name of the base layer's model.
 pub const BASE_LAYER_NAME: &str = "base-layer";
@@ -265,6 +266,7 @@ pub(super) fn prior(about: About) -> f64 {
 mod tests {
     use rand::{RngExt, SeedableRng};
     use rand_chacha::ChaCha8Rng;
+    use sona_domain::Cursor;
 
     use super::*;
     use crate::ranker::moment::UNKNOWN;
@@ -299,6 +301,7 @@ mod tests {
                 moment: UNKNOWN,
                 titles: 30,
                 who,
+                cursor: Cursor::default(),
                 features,
             }
         };

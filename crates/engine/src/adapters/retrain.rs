@@ -22,7 +22,7 @@ use crate::Engine;
 use crate::error::{Error, Result};
 use crate::live::counts::{Share, viewer_key};
 use crate::ranker::Serving;
-use crate::ranker::fit::Based;
+use crate::ranker::foresee::Based;
 use crate::ranker::replay::Replay;
 
 /// Most choices that are learned from; of a longer history they are spread over all of it.

@@ -3,7 +3,7 @@
 use rand::RngExt;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
-use sona_domain::{Event, Timestamp};
+use sona_domain::{Cursor, Event, Timestamp};
 use sona_numeric::listwise::List;
 use sona_numeric::rows::RowSet;
 
@@ -54,6 +54,8 @@ pub(crate) struct Choice {
     pub(crate) titles: usize,
     /// The user, as a number of their own; 0 where nobody asks.
     pub(crate) who: u64,
+    /// Where in the log it stands; 0 where nobody asks.
+    pub(crate) cursor: Cursor,
 }
 
 impl Choice {
@@ -152,8 +154,8 @@ impl Offer<'_> {
         let viewer = taste.viewer(self.layout, self.view, now);
         let features = features(self.layout, self.ensemble, self.view, &viewer, &rows);
         let titles = viewer.titles();
-        let (chosen, weight, moment, who) = (0, 1.0, UNKNOWN, 0);
-        Choice { features, offsets, chosen, at_top, weight, moment, titles, who }
+        let (chosen, weight, moment, who, cursor) = (0, 1.0, UNKNOWN, 0, Cursor::default());
+        Choice { features, offsets, chosen, at_top, weight, moment, titles, who, cursor }
     }
 }
 
@@ -236,6 +238,7 @@ mod tests {
             moment: UNKNOWN,
             titles: 3,
             who: 0,
+            cursor: Cursor::default(),
         };
         let head = choice.head(&[0.1, 0.2, 0.3]).expect("it was among the best");
         assert_eq!((head.features, head.offsets), (vec![1.0, 10.0, 3.0, 30.0], vec![0.1, 0.3]));

@@ -8,13 +8,14 @@ use std::collections::HashMap;
 use std::ops::ControlFlow;
 
 use rayon::prelude::*;
-use sona_numeric::listwise::{self, List, Lists, Scratch};
+use sona_numeric::listwise::{self, List, Lists};
 use sona_numeric::matrix::Matrix;
 use sona_numeric::{online, rank};
 
 use super::Ranker;
 use super::choice::Choice;
 use super::features::{About, Layout};
+use super::foresee::{Based, Judged, based, learn_on};
 use super::moment::MOMENT;
 use super::trees::{self, Best, Titles, Trees};
 
@@ -30,9 +31,6 @@ const FITTED_SHARE: f64 = 0.8;
 /// Shares of the older lessons that may remain after a new one.
 const FORGETTING: [f64; 3] = [1.0, 0.9995, 0.998];
 
-/// The layer is worked out anew after so many lessons.
-pub(crate) const SOLVED_EVERY: u64 = 10;
-
 /// What is wanted of a fit.
 #[derive(Debug, Clone)]
 pub(crate) struct Wanted {
@@ -47,32 +45,14 @@ pub(crate) struct Wanted {
 /// What was found, and how good it is.
 pub(crate) struct Fitted {
     pub(crate) ranker: Ranker,
-    /// On the later choices, fitted on the earlier ones.
-    pub(crate) held_out: Judged,
-    /// The same without the layer.
-    pub(crate) without_layer: Judged,
-    /// The same of the one that was not taken, with trees or without; `None` if no trees could be grown.
-    pub(crate) other: Option<Judged>,
+    /// Each of the later choices, fitted on the earlier ones.
+    pub(crate) held_out: Vec<Judged>,
     /// The later choices begin here.
     pub(crate) held_out_from: usize,
-}
-
-/// How well choices were foreseen, or one was.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub(crate) struct Judged {
-    /// The mean negative log-likelihood of what was chosen, in nats.
-    pub(crate) loss: f64,
-    /// Over the sampled lists, as if what stands for others were so many.
-    pub(crate) ndcg_at_10: f64,
-}
-
-impl Judged {
-    /// How well on average.
-    pub(crate) fn mean(all: &[Self]) -> Self {
-        let count = all.len().max(1) as f64;
-        let of = |value: fn(&Self) -> f64| all.iter().map(value).sum::<f64>() / count;
-        Self { loss: of(|one| one.loss), ndcg_at_10: of(|one| one.ndcg_at_10) }
-    }
+    /// On the later choices without the layer.
+    pub(crate) without_layer: Judged,
+    /// On the later choices the one that was not taken, with trees or without; `None` if no trees could be grown.
+    pub(crate) other: Option<Judged>,
 }
 
 /// Fits on the choices; `None` if there are too few to judge by.
@@ -87,20 +67,25 @@ pub(crate) fn fit(layout: &Layout, choices: &[Choice], wanted: &Wanted) -> Optio
     let with_trees = grow(&linear, early, late, wanted);
     let based = based(&linear, choices);
     let alone = learn_on(&mut layer(layout, 1.0), &based, from, false);
-    let (forgetting, foreseen) =
+    let (forgetting, layered) =
         if wanted.layer { best_forgetting(&linear, &based, from) } else { (1.0, alone.clone()) };
-    let (held_out, without_layer) = (Judged::mean(&foreseen), Judged::mean(&alone));
-    let judged_trees = with_trees.as_ref().map(|mixed| {
+    let linear = Foreseen { layered, alone };
+    let with_trees = with_trees.map(|mixed| {
         let based = self::based(&mixed.ranker, choices);
         let alone = learn_on(&mut layer(layout, forgetting), &based, from, false);
         let layered = learn_on(&mut layer(layout, forgetting), &based, from, wanted.layer);
-        let surely = is_surely_better(&layered, &foreseen, late);
-        (Judged::mean(&layered), Judged::mean(&alone), surely)
+        (mixed.shares, Foreseen { layered, alone })
     });
-    let better = judged_trees.and_then(|(trees, alone, surely)| surely.then_some((trees, alone)));
+    let (taken, other, shares) = match with_trees {
+        Some((shares, trees)) if is_surely_better(&trees.layered, &linear.layered, late) => {
+            (trees, Some(linear), Some(shares))
+        }
+        Some((_, trees)) => (linear, Some(trees), None),
+        None => (linear, None, None),
+    };
     let mut ranker = Ranker::new(layout.clone(), weights(layout, &all));
-    if let Some(mixed) = with_trees.filter(|_| better.is_some()) {
-        ranker = with_trees_again(ranker, &all, &wanted.trees, |_| mixed.shares);
+    if let Some(shares) = shares {
+        ranker = with_trees_again(ranker, &all, &wanted.trees, |_| shares);
     }
     if wanted.layer {
         let based = self::based(&ranker, choices);
@@ -108,9 +93,19 @@ pub(crate) fn fit(layout: &Layout, choices: &[Choice], wanted: &Wanted) -> Optio
         learn_on(&mut learned, &based, from, true);
         ranker.layer = learned;
     }
-    let other = judged_trees.map(|(trees, ..)| if better.is_some() { held_out } else { trees });
-    let (held_out, without_layer) = better.unwrap_or((held_out, without_layer));
-    Some(Fitted { ranker, held_out, without_layer, other, held_out_from: from })
+    Some(Fitted {
+        ranker,
+        held_out: taken.layered,
+        held_out_from: from,
+        without_layer: Judged::mean(&taken.alone),
+        other: other.map(|other| Judged::mean(&other.layered)),
+    })
+}
+
+/// Each of the later choices as it was foreseen, with the layer and without.
+struct Foreseen {
+    layered: Vec<Judged>,
+    alone: Vec<Judged>,
 }
 
 /// Fits on other choices what a ranker was fitted on: with trees, in the same share, if it has any. The layer has learned
@@ -295,82 +290,10 @@ fn is_surely_better(one: &[Judged], other: &[Judged], choices: &[&Choice]) -> bo
     mean > 0.0 && mean > square.sqrt() / choices.len().max(1) as f64
 }
 
-/// Foresees every choice with what the layer has learned so far, and teaches it if it learns. Judged is each of those from
-/// `from` on.
-pub(crate) fn learn_on(
-    layer: &mut online::State,
-    based: &[Based<'_>],
-    from: usize,
-    learns: bool,
-) -> Vec<Judged> {
-    let (mut scratch, mut judged) = (Scratch::default(), Vec::new());
-    for (at, based) in based.iter().enumerate() {
-        if at >= from {
-            judged.push(foresee(based, &layer.weights(&based.choice.moment)));
-        }
-        if learns {
-            teach(layer, based, &mut scratch);
-        }
-    }
-    judged
-}
-
-/// Teaches the layer one choice.
-pub(crate) fn teach(layer: &mut online::State, based: &Based<'_>, scratch: &mut Scratch) {
-    let lesson = layer.lesson(based.list(), &based.choice.moment, scratch);
-    let learned = lesson.is_some_and(|lesson| layer.learn(&lesson).is_ok());
-    if learned && layer.lessons().is_multiple_of(SOLVED_EVERY) {
-        layer.solve();
-    }
-}
-
-/// A choice with the base's scores in its offsets.
-pub(crate) struct Based<'c> {
-    pub(crate) choice: &'c Choice,
-    offsets: Vec<f32>,
-}
-
-impl<'c> Based<'c> {
-    pub(crate) fn new(choice: &'c Choice, ranker: &Ranker) -> Self {
-        let base = ranker.base(&choice.features, &choice.offsets, choice.user());
-        let offsets = choice.offsets.iter().zip(base);
-        Self { choice, offsets: offsets.map(|(offset, base)| offset + base as f32).collect() }
-    }
-
-    pub(crate) fn list(&self) -> List<'_> {
-        self.choice.list_with(&self.offsets)
-    }
-
-    /// The offsets with what a layer of these weights adds.
-    pub(crate) fn offsets_with(&self, layer: &[f64]) -> Vec<f32> {
-        let rows = self.choice.features.chunks_exact(layer.len().max(1)).zip(&self.offsets);
-        rows.map(|(row, offset)| offset + listwise::dot(row, layer) as f32).collect()
-    }
-}
-
-pub(crate) fn based<'c>(ranker: &Ranker, choices: &'c [Choice]) -> Vec<Based<'c>> {
-    choices.par_iter().map(|choice| Based::new(choice, ranker)).collect()
-}
-
-fn foresee(based: &Based<'_>, weights: &[f64]) -> Judged {
-    let (scores, chosen) = (based.offsets_with(weights), based.choice.chosen);
-    let scores: Vec<f64> = scores.into_iter().map(f64::from).collect();
-    let highest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let sum: f64 = scores.iter().map(|score| (score - highest).exp()).sum();
-    let stands_for = based.choice.offsets.iter().map(|many| f64::from(*many));
-    let alone = |at: usize| scores[at] - f64::from(based.choice.offsets[at]);
-    // A title counts as often as it stands for others, and where it scores the same it comes before.
-    let before =
-        stands_for.enumerate().filter(|(at, _)| *at != chosen && alone(*at) >= alone(chosen));
-    let before: f64 = before.map(|(_, many)| many.exp()).sum();
-    Judged {
-        loss: highest + sum.ln() - scores[chosen],
-        ndcg_at_10: if before < 10.0 { 1.0 / (before + 2.0).log2() } else { 0.0 },
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use sona_domain::Cursor;
+
     use super::*;
     use crate::ranker::moment::UNKNOWN;
 
@@ -381,8 +304,8 @@ mod tests {
             row[..2].copy_from_slice(title);
         }
         let offsets = vec![0.0; titles.len()];
-        let (weight, moment, who) = (1.0, UNKNOWN, 0);
-        Choice { features, offsets, chosen: 0, at_top, weight, moment, titles: 3, who }
+        let (weight, moment, who, cursor) = (1.0, UNKNOWN, 0, Cursor::default());
+        Choice { features, offsets, chosen: 0, at_top, weight, moment, titles: 3, who, cursor }
     }
 
     /// Most choices are of titles far down, where another feature tells them: it says nothing among the best.

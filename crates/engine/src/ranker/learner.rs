@@ -9,7 +9,7 @@ use sona_numeric::online::Lesson;
 use sona_store::Learned;
 
 use super::choice::{Choice, FOR_LESSON, Head, Offer, weight_of};
-use super::fit::Based;
+use super::foresee::Based;
 use super::moment::moment;
 use super::rank::{Known, Ranking};
 use super::{Serving, stored};

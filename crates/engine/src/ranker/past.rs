@@ -17,9 +17,6 @@ use crate::log::PAGE;
 /// Users whose histories are read at once.
 const USERS: usize = 1_000;
 
-/// Cursors of replayed events begin here: after all that were counted before.
-const REPLAYED: i64 = 1 << 62;
-
 /// A log in two parts.
 pub(crate) struct Past {
     /// The events before the latest part.
@@ -28,7 +25,7 @@ pub(crate) struct Past {
     pub(crate) histories: HashMap<UserId, History>,
     /// Engagements of the trending window before the latest part, oldest first.
     pub(crate) window: Vec<LoggedEvent>,
-    /// The latest part in the order of time, with cursors that follow it.
+    /// The latest part in the order of time.
     pub(crate) latest: Vec<LoggedEvent>,
     /// The last event of the log.
     pub(crate) through: Cursor,
@@ -38,9 +35,6 @@ impl Past {
     /// All of one user's events, in the order of time, as the latest part; nobody else's, and nothing before.
     pub(crate) fn of_one(mut events: Vec<LoggedEvent>) -> Self {
         events.sort_by_key(|logged| (logged.event.timestamp, logged.cursor));
-        for (logged, at) in events.iter_mut().zip(REPLAYED..) {
-            logged.cursor = Cursor(at);
-        }
         Self {
             before: Dataset::empty(),
             histories: HashMap::new(),
@@ -60,10 +54,7 @@ impl Engine {
         let rules = &self.options.events;
         let (begins, through) = self.latest_part(most, share).await?;
         let before = Dataset::read_before(&*self.store, rules, Some(begins)).await?;
-        let mut latest = self.events_between(begins, None, most).await?;
-        for (logged, at) in latest.iter_mut().zip(REPLAYED..) {
-            logged.cursor = Cursor(at);
-        }
+        let latest = self.events_between(begins, None, most).await?;
         let seconds = (-self.options.trending.window_days * 86_400.0) as i64;
         let (since, pairs) = (begins.plus_seconds(seconds), self.options.trending.max_pairs);
         let window = self.events_between(since, Some(begins), pairs).await?;

@@ -3,7 +3,7 @@
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
-use sona_domain::{Event, LoggedEvent, RequestContext, Source, Timestamp};
+use sona_domain::{Cursor, LoggedEvent, RequestContext, Source, Timestamp};
 use sona_numeric::rows::RowSet;
 use sona_numeric::sequence;
 
@@ -27,6 +27,10 @@ use crate::vectors::Found;
 /// Events that are looked at side by side, with the counts as they were before the first of them.
 const SIDE_BY_SIDE: usize = 64;
 
+/// Cursors by which events are replayed begin here, after all that were counted before: they follow the order of time, which
+/// the log need not.
+const REPLAYED: i64 = 1 << 62;
+
 /// The state of the world in the order of time.
 pub(crate) struct Replay<'e> {
     engine: &'e Engine,
@@ -40,6 +44,14 @@ pub(crate) struct Replay<'e> {
     trends: bool,
 }
 
+/// An event as it is replayed.
+struct Replayed<'l> {
+    logged: &'l LoggedEvent,
+    row: u32,
+    /// Its place in the order of time.
+    at: Cursor,
+}
+
 /// A user just before an event on a title that is new to them.
 struct Before {
     row: u32,
@@ -49,6 +61,7 @@ struct Before {
     at: Timestamp,
     weight: f32,
     who: u64,
+    cursor: Cursor,
     seed: u64,
 }
 
@@ -91,42 +104,45 @@ impl<'e> Replay<'e> {
     pub(crate) fn choices(mut self, stride: usize, go_on: impl Fn(usize) -> bool) -> Vec<Choice> {
         let latest = std::mem::take(&mut self.past.latest);
         let rows = self.engine.catalogue.rows_of(latest.iter().map(|l| &l.event.content_id));
-        let events: Vec<_> = latest.iter().zip(rows).collect();
+        let places = (REPLAYED..).map(Cursor);
+        let events: Vec<_> = (latest.iter().zip(rows).zip(places))
+            .map(|((logged, row), at)| Replayed { logged, row, at })
+            .collect();
         let (mut choices, mut met) = (Vec::new(), 0);
         for (at, events) in events.chunks(SIDE_BY_SIDE).enumerate() {
             if !go_on(at * SIDE_BY_SIDE) {
                 break;
             }
             let mut befores = Vec::new();
-            for (logged, row) in events {
-                if let Some(before) = self.step(logged, *row) {
+            for event in events {
+                if let Some(before) = self.step(event) {
                     met += 1;
                     befores.extend((met % stride == 0).then_some(before));
                 }
             }
             choices.par_extend(befores.par_iter().filter_map(|before| self.choice(before)));
-            for (logged, row) in events {
-                self.count(logged, *row);
+            for event in events {
+                self.count(event);
             }
         }
         choices
     }
 
     /// Takes an event into its user's history; says what was before if it is a choice.
-    fn step(&mut self, logged: &LoggedEvent, row: u32) -> Option<Before> {
-        let rules = &self.engine.options.events;
-        let (event, engagement) = (&logged.event, rules.weight(&logged.event));
+    fn step(&mut self, replayed: &Replayed<'_>) -> Option<Before> {
+        let (rules, event) = (&self.engine.options.events, &replayed.logged.event);
+        let engagement = rules.weight(event);
         let history = self.past.histories.entry(event.user_id.clone()).or_default();
-        let before = Before::new(history, row, event, engagement, logged.cursor.0 as u64);
-        history.apply(row, event, logged.cursor, rules);
+        let before = Before::new(history, replayed, engagement);
+        history.apply(replayed.row, event, replayed.at, rules);
         before.filter(|before| self.view.get(before.row).is_some())
     }
 
     /// Takes an event into what all users share.
-    fn count(&mut self, logged: &LoggedEvent, row: u32) {
-        let event = &logged.event;
+    fn count(&mut self, replayed: &Replayed<'_>) {
+        let (event, row) = (&replayed.logged.event, replayed.row);
         let Some(history) = self.past.histories.get(&event.user_id) else { return };
-        self.counts.apply(row, logged.cursor, history);
+        self.counts.apply(row, replayed.at, history);
         if self.trends && self.engine.options.events.weight(event) > 0.0 {
             self.counts.trend(row, (event, None), event.timestamp);
             self.counts.trending.expire(event.timestamp);
@@ -151,7 +167,8 @@ impl<'e> Replay<'e> {
         });
         let zone = &self.engine.options.context.timezone;
         let moment = moment(&taste.liked, before.at, zone);
-        Some(Choice { weight: before.weight, moment, who: before.who, ..choice })
+        let Before { weight, who, cursor, .. } = *before;
+        Some(Choice { weight, moment, who, cursor, ..choice })
     }
 
     fn ask<R>(
@@ -198,7 +215,8 @@ impl<'e> Replay<'e> {
 
 impl Before {
     /// `None` if the event is no choice: it says nothing good, or the title is not new to the user.
-    fn new(history: &History, row: u32, event: &Event, weight: f32, seed: u64) -> Option<Self> {
+    fn new(history: &History, replayed: &Replayed<'_>, weight: f32) -> Option<Self> {
+        let (event, row) = (&replayed.logged.event, replayed.row);
         if weight <= 0.0 || history.is_blocked(row) || history.has_engaged(row) {
             return None;
         }
@@ -210,7 +228,8 @@ impl Before {
             at: event.timestamp,
             weight: weight_of(event, weight),
             who: viewer_key(&event.user_id),
-            seed,
+            cursor: replayed.logged.cursor,
+            seed: replayed.at.0 as u64,
         })
     }
 }

@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use sona_numeric::listwise::Scratch;
 use sona_numeric::online::{self, Lesson};
 
-use super::fit::{Based, SOLVED_EVERY};
+use super::foresee::{Based, SOLVED_EVERY};
 use super::{Ranker, stored};
 
 /// What the lessons came to is written after so many.

@@ -4,12 +4,14 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use sona_domain::{Cursor, JobId, JobOutcome, JobState};
 
 use super::choice::Choice;
 use super::features::Layout;
-use super::fit::{self, Fitted, Judged, Wanted};
+use super::fit::{self, Fitted, Wanted};
+use super::foresee::Judged;
+use super::judge::{Comparison, metadata};
 use super::past::Past;
 use super::replay::Replay;
 use super::{Ranker, Serving, artifact};
@@ -96,10 +98,11 @@ impl Engine {
     async fn judge_ranker(
         &self,
         run: &Run,
-        (fitted, serving): (Fitted, Option<Judged>),
+        (fitted, compared): (Fitted, Option<Comparison>),
         through: Cursor,
     ) -> Result<JobOutcome> {
         let Fitted { ranker, held_out, without_layer, other, .. } = fitted;
+        let held_out = Judged::mean(&held_out);
         let other_name = if ranker.trees.is_some() { "without_trees_" } else { "with_trees_" };
         let others = other.map(|other| (other_name, other));
         let all = [("", held_out), ("without_layer_", without_layer)];
@@ -108,7 +111,8 @@ impl Engine {
             let ndcg = judged.ndcg_at_10;
             self.write_metric(run, 0, &format!("{name}held_out_ndcg_at_10"), ndcg).await?;
         }
-        match rejection(held_out, serving, self.options.training.rejection_margin) {
+        let margin = self.options.training.rejection_margin;
+        match compared.and_then(|compared| compared.rejection(margin)) {
             Some(reason) => Ok(JobOutcome::Rejected { reason }),
             None => self.publish_ranker(run, &ranker, metadata(through, held_out)).await,
         }
@@ -144,13 +148,13 @@ impl Engine {
         Ok(replayed)
     }
 
-    /// Fits on the choices, if they are enough; with how well the ranker that serves foresaw the held-out ones.
+    /// Fits on the choices, if they are enough; with how that compares to the ranker that serves.
     async fn fit_ranker(
         self: &Arc<Self>,
         layout: Layout,
         choices: Arc<Vec<Choice>>,
-    ) -> Result<Option<(Fitted, Option<Judged>)>> {
-        let serving = self.ranking.load_full();
+    ) -> Result<Option<(Fitted, Option<Comparison>)>> {
+        let rival = self.rival().await?;
         let wanted = Wanted {
             least: self.options.ranker.least_choices,
             layer: true,
@@ -158,14 +162,8 @@ impl Engine {
         };
         let work = move || {
             let fitted = fit::fit(&layout, &choices, &wanted)?;
-            let same = serving.filter(|serving| serving.ranker.layout == layout);
-            let judged = same.map(|serving| {
-                // Its layer knows these choices: it is judged with one that does not.
-                let mut layer = Ranker::untaught(&layout);
-                let based = fit::based(&serving.ranker, &choices);
-                Judged::mean(&fit::learn_on(&mut layer, &based, fitted.held_out_from, true))
-            });
-            Some((fitted, judged))
+            let compared = rival.and_then(|rival| rival.compare(&fitted, &choices));
+            Some((fitted, compared))
         };
         Ok(tokio::task::spawn_blocking(work).await.expect("fitting does not panic"))
     }
@@ -230,25 +228,4 @@ impl Engine {
         }
         Ok(())
     }
-}
-
-/// Why a ranker is not served: it foresees the latest choices worse than the one that serves.
-fn rejection(ours: Judged, theirs: Option<Judged>, margin: f64) -> Option<String> {
-    let theirs = theirs?;
-    let worse = ours.ndcg_at_10 < theirs.ndcg_at_10 * (1.0 - margin);
-    worse.then(|| {
-        format!(
-            "NDCG@10 of the latest choices is {:.4}, with the weights that serve {:.4}",
-            ours.ndcg_at_10, theirs.ndcg_at_10
-        )
-    })
-}
-
-fn metadata(through: Cursor, held_out: Judged) -> Map<String, Value> {
-    let value = json!({
-        "through": through.0,
-        "held_out_loss": held_out.loss,
-        "held_out_ndcg_at_10": held_out.ndcg_at_10,
-    });
-    value.as_object().cloned().unwrap_or_default()
 }

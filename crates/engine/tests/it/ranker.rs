@@ -6,6 +6,8 @@ use sona_domain::{EventDraft, JobOutcome, Recommendations, Timestamp, TrainingJo
 use sona_engine::{Options, RANKER_NAME};
 use sona_testkit::databases::Backend;
 
+mod judged;
+
 use crate::on_both;
 use crate::world::{World, of_genre, small_options, watch_at};
 
