@@ -1,7 +1,5 @@
 //! Versions of models and their files.
 
-use std::sync::atomic::Ordering;
-
 use bytes::Bytes;
 use serde_json::{Map, Value};
 use sona_domain::ModelVersion;
@@ -54,7 +52,7 @@ impl Engine {
     /// An error if the run has lost its job, or if so many others ended meanwhile that its version was cleaned away.
     pub(crate) async fn still_kept(&self, run: &Run, model_name: &str, version: i64) -> Result<()> {
         let kept = self.store.model(model_name, version).await?.is_some();
-        run.owned(kept && !run.cancelled.load(Ordering::Acquire))
+        run.owned(kept && !run.stop.is_set())
     }
 
     /// Keeps the newest versions and the current one; files go with their versions.

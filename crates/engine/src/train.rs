@@ -5,14 +5,15 @@
 //! nothing that was left behind (a blob without a version, a version without the pointer) is ever served.
 
 mod fit;
+mod stop;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 use sona_domain::{JobId, JobOutcome, JobState, MetricPoint, ModelVersion, TrainingJob};
 use sona_store::NewJob;
+use tokio::task::JoinSet;
 
 use crate::Engine;
 use crate::adapters::BASE_LAYER_NAME;
@@ -27,6 +28,7 @@ use crate::registry;
 use crate::start::MODEL_NAME;
 use crate::vectors::EMBEDDINGS_NAME;
 pub(crate) use fit::Fitted;
+pub(crate) use stop::{GoOn, Stop, Stopped, flow};
 
 /// A log of fewer events is not trained on again only because it has doubled.
 const MIN_GROWN: i64 = 100;
@@ -86,11 +88,11 @@ pub enum Progress {
 /// Takes progress reports; called from any thread.
 pub type Report = Arc<dyn Fn(Progress) + Send + Sync>;
 
-/// One claimed job.
+/// One claimed job. Work for it that is still going on when it is dropped stops.
 pub(crate) struct Run {
     pub(crate) job: TrainingJob,
     pub(crate) worker: String,
-    pub(crate) cancelled: Arc<AtomicBool>,
+    pub(crate) stop: Stop,
     pub(crate) report: Report,
 }
 
@@ -134,12 +136,13 @@ impl Engine {
         let Some(job) = self.store.claim_job(worker, only, now, until).await? else {
             return Ok(None);
         };
-        let cancelled = Arc::new(AtomicBool::new(false));
-        let run = Run { job, worker: worker.to_owned(), cancelled, report };
-        let heartbeat = tokio::spawn(self.clone().keep_lease(
+        let run = Run { job, worker: worker.to_owned(), stop: Stop::default(), report };
+        // Ends with this call, also where that is given up.
+        let mut heartbeat = JoinSet::new();
+        heartbeat.spawn(self.clone().keep_lease(
             run.job.job_id.clone(),
             run.worker.clone(),
-            run.cancelled.clone(),
+            run.stop.clone(),
         ));
         let result = match run.job.model_name.as_str() {
             ENCODER_NAME => self.train_encoder(&run).await,
@@ -148,7 +151,7 @@ impl Engine {
             BASE_LAYER_NAME => self.train_base_layer(&run).await,
             _ => self.train(&run).await,
         };
-        heartbeat.abort();
+        heartbeat.abort_all();
         if let Err(error) = result {
             let (id, now) = (&run.job.job_id, self.clock.now());
             self.store.fail_job(id, &run.worker, &error.to_string(), now).await?;
@@ -212,7 +215,7 @@ impl Engine {
     }
 
     /// Extends the lease until aborted; tells the run when the job is no longer ours.
-    async fn keep_lease(self: Arc<Self>, job: JobId, worker: String, lost: Arc<AtomicBool>) {
+    async fn keep_lease(self: Arc<Self>, job: JobId, worker: String, stop: Stop) {
         let seconds = self.options.training.lease_seconds;
         let mut ticks = tokio::time::interval(Duration::from_secs((seconds as u64 / 3).max(1)));
         loop {
@@ -221,7 +224,7 @@ impl Engine {
             match self.store.extend_lease(&job, &worker, until).await {
                 Ok(true) => {}
                 Ok(false) => {
-                    lost.store(true, Ordering::Release);
+                    stop.set();
                     return;
                 }
                 Err(error) => tracing::warn!(%error, job = %job, "the lease could not be extended"),
@@ -358,6 +361,29 @@ impl Run {
     /// An error unless the job is still ours.
     pub(crate) fn owned(&self, ours: bool) -> Result<()> {
         if ours { Ok(()) } else { Err(Error::LostJob(self.job.job_id.clone())) }
+    }
+
+    /// An error if it is known that the job is no longer ours.
+    pub(crate) fn goes_on(&self) -> Result<()> {
+        self.owned(!self.stop.is_set())
+    }
+
+    /// Does long work on a blocking thread; an error if the job is no longer ours, whether or not the work was done by then.
+    pub(crate) async fn work<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(GoOn<'_>) -> Result<T, Stopped> + Send + 'static,
+    ) -> Result<T> {
+        let stop = self.stop.clone();
+        let work = move || work(&|| stop.ask());
+        let done = tokio::task::spawn_blocking(work).await.expect("a training does not panic");
+        self.goes_on()?;
+        done.map_err(|Stopped| Error::LostJob(self.job.job_id.clone()))
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        self.stop.set();
     }
 }
 

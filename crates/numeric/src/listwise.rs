@@ -8,6 +8,9 @@
 //! A list `l` weighs `v_l`; its item `t` was chosen. `o_li` corrects for sampling: an item that stands for `m` others of its
 //! kind has `o = ln m`. The objective is convex; Newton's method finds its minimum in a few passes over the lists.
 
+use std::fmt;
+use std::ops::ControlFlow;
+
 use rayon::prelude::*;
 
 use crate::cholesky;
@@ -122,19 +125,44 @@ pub struct Fit {
     pub passes: usize,
 }
 
+/// The caller's callback asked to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cancelled;
+
+impl fmt::Display for Cancelled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("cancelled")
+    }
+}
+
+impl std::error::Error for Cancelled {}
+
 /// Finds `w`, starting from `start`; `ridge` is `ρ`, all above 0. The same lists give the same bytes on any number of threads.
+/// `before_pass` is called before each pass over the lists.
+///
+/// # Errors
+/// [`Cancelled`] when the callback breaks.
 ///
 /// # Panics
 /// If `start` or `ridge` has not one number a feature.
-pub fn fit(lists: &Lists, ridge: &[f64], start: &[f64]) -> Fit {
+pub fn fit(
+    lists: &Lists,
+    ridge: &[f64],
+    start: &[f64],
+    before_pass: &mut dyn FnMut() -> ControlFlow<()>,
+) -> Result<Fit, Cancelled> {
     let width = lists.width;
     assert!(ridge.len() == width && start.len() == width, "one number a feature");
+    let mut pass = |weights: &[f64]| {
+        let stopped = before_pass().is_break();
+        if stopped { Err(Cancelled) } else { Ok(Slope::at(lists, ridge, weights)) }
+    };
     let mut weights = start.to_vec();
-    let mut at = Slope::at(lists, ridge, &weights);
+    let mut at = pass(&weights)?;
     let mut passes = 1;
     while passes < PASSES {
         let Some(step) = cholesky::solve(&at.curvature, &at.gradient) else { break };
-        let Some((next, there, tried)) = at.descend(lists, ridge, &weights, &step) else { break };
+        let Some((next, there, tried)) = at.descend(&weights, &step, &mut pass)? else { break };
         passes += tried;
         let gain = at.loss - there.loss;
         (weights, at) = (next, there);
@@ -142,7 +170,7 @@ pub fn fit(lists: &Lists, ridge: &[f64], start: &[f64]) -> Fit {
             break;
         }
     }
-    Fit { weights, loss: at.loss, passes }
+    Ok(Fit { weights, loss: at.loss, passes })
 }
 
 /// The objective, its gradient and its Hessian at one `w`.
@@ -211,21 +239,20 @@ impl Slope {
     /// The step if it helps, or the longest part of it by halves that does; with the number of tries.
     fn descend(
         &self,
-        lists: &Lists,
-        ridge: &[f64],
         weights: &[f64],
         step: &[f64],
-    ) -> Option<(Vec<f64>, Self, usize)> {
+        pass: &mut dyn FnMut(&[f64]) -> Result<Self, Cancelled>,
+    ) -> Result<Option<(Vec<f64>, Self, usize)>, Cancelled> {
         let mut length = 1.0;
         for tried in 1..=HALVINGS {
             let next: Vec<f64> = weights.iter().zip(step).map(|(w, s)| w - length * s).collect();
-            let there = Self::at(lists, ridge, &next);
+            let there = pass(&next)?;
             if there.loss <= self.loss {
-                return Some((next, there, tried));
+                return Ok(Some((next, there, tried)));
             }
             length /= 2.0;
         }
-        None
+        Ok(None)
     }
 }
 
@@ -359,6 +386,11 @@ mod tests {
     use rand::{RngExt, SeedableRng};
     use rand_chacha::ChaCha8Rng;
 
+    fn fitted(lists: &Lists, ridge: &[f64]) -> Fit {
+        let start = vec![0.0; ridge.len()];
+        fit(lists, ridge, &start, &mut || ControlFlow::Continue(())).expect("nobody stops it")
+    }
+
     /// Lists from which items are chosen by `truth`.
     fn chosen_by(truth: &[f64], lists: usize, items: usize) -> Lists {
         let mut rng = ChaCha8Rng::seed_from_u64(7);
@@ -383,7 +415,7 @@ mod tests {
     fn the_weights_by_which_items_were_chosen_are_found() {
         let truth = [1.5, -0.7, 0.0, 2.0];
         let lists = chosen_by(&truth, 4000, 20);
-        let fit = fit(&lists, &[1e-6; 4], &[0.0; 4]);
+        let fit = fitted(&lists, &[1e-6; 4]);
         for (found, truth) in fit.weights.iter().zip(truth) {
             assert!((found - truth).abs() < 0.15, "{found} for {truth}");
         }
@@ -433,7 +465,7 @@ mod tests {
         let mut few = Lists::new(1);
         let offsets = [0.0, 10_f32.ln()];
         few.push(List { features: &[1.0, 0.0], offsets: &offsets, chosen: 0, weight: 1.0 });
-        let fitted = |lists| fit(lists, &[0.1], &[0.0]).weights[0];
+        let fitted = |lists| fitted(lists, &[0.1]).weights[0];
         assert!((fitted(&many) - fitted(&few)).abs() < 1e-6);
     }
 
@@ -442,8 +474,23 @@ mod tests {
         let lists = chosen_by(&[1.0, -1.0], 2000, 5);
         let on = |threads| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-            pool.expect("a pool").install(|| fit(&lists, &[1e-3; 2], &[0.0; 2]))
+            pool.expect("a pool").install(|| fitted(&lists, &[1e-3; 2]))
         };
         assert_eq!(on(1), on(3));
+    }
+
+    #[test]
+    fn who_asks_to_stop_is_not_asked_again() {
+        let lists = chosen_by(&[1.0, -1.0], 200, 5);
+        let passes = fitted(&lists, &[1e-3; 2]).passes;
+        for most in 0..=passes {
+            let mut asked = 0;
+            let found = fit(&lists, &[1e-3; 2], &[0.0; 2], &mut || {
+                asked += 1;
+                if asked > most { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            });
+            assert_eq!(found.is_ok(), most == passes);
+            assert_eq!(asked, passes.min(most + 1));
+        }
     }
 }

@@ -375,7 +375,9 @@ mod tests {
             next.solve();
             state = next;
         }
-        let fit = crate::listwise::fit(&lists, &[5.0 / 50.0; D], &[0.0; D]);
+        let go_on = &mut || std::ops::ControlFlow::Continue(());
+        let fit = crate::listwise::fit(&lists, &[5.0 / 50.0; D], &[0.0; D], go_on);
+        let fit = fit.expect("nobody stops it");
         for (online, fitted) in state.weights(&[1.0]).iter().zip(&fit.weights) {
             assert!((online - fitted).abs() < 1e-4, "{online} {fitted}");
         }

@@ -23,6 +23,7 @@ use crate::ranker::choice::{Choice, Head};
 use crate::ranker::features::{About, Layout};
 use crate::ranker::fit::again;
 use crate::ranker::foresee::{Based, teach};
+use crate::train::{GoOn, Stopped};
 
 /// The name of the base layer's model.
 pub const BASE_LAYER_NAME: &str = "base-layer";
@@ -89,7 +90,7 @@ pub(super) async fn read_file(blobs: &dyn Blobs, model: &ModelVersion) -> error:
 }
 
 /// A base layer that was found in choices.
-pub(super) struct FittedBase {
+pub(crate) struct FittedBase {
     pub(super) file: File,
     /// The pull it rests on ([`PULLS`]).
     pub(super) pull: f64,
@@ -103,25 +104,32 @@ pub(super) fn fit_base(
     ranker: &Ranker,
     choices: &[Choice],
     (options, trees): (&options::Adapters, &rank::Options),
-) -> Option<FittedBase> {
-    let foreseen = foresee(ranker, choices, trees);
-    let users = gather(&foreseen);
+    go_on: GoOn<'_>,
+) -> Result<Option<FittedBase>, Stopped> {
+    let foreseen = foresee(ranker, choices, trees, go_on)?;
+    let users = gather(&foreseen, go_on)?;
     if users.len() < LEAST_USERS {
-        return None;
+        return Ok(None);
     }
-    let pull = best_pull(&ranker.layout, &foreseen, options);
+    let pull = best_pull(&ranker.layout, &foreseen, options, go_on)?;
     let found = find(&ranker.layout, &users, options.rank).and_then(|base| pulled(&base, pull));
-    let base = found.inspect_err(|error| tracing::warn!(%error, "no base layer is made")).ok()?;
-    let adapters = teach_all(&base, &foreseen, options, |_, _, _| {});
+    let base = match found {
+        Ok(base) => base,
+        Err(error) => {
+            tracing::warn!(%error, "no base layer is made");
+            return Ok(None);
+        }
+    };
+    let adapters = teach_all(&base, &foreseen, options, |_, _, _| {}, go_on)?;
     let rows = base.as_matrix();
     let file = File {
-        layout: serde_json::to_string(&ranker.layout.names()).ok()?,
+        layout: serde_json::json!(ranker.layout.names()).to_string(),
         rank: rows.rows(),
         inputs: rows.width(),
         users: users.len() as u64,
         rows: (0..rows.rows()).flat_map(|row| rows.row(row)).copied().collect(),
     };
-    Some(FittedBase { file, pull, adapters })
+    Ok(Some(FittedBase { file, pull, adapters }))
 }
 
 /// A choice at the top of a list, and what the ranker with its layer, as it had learned by then, knew of every title.
@@ -139,25 +147,31 @@ impl Foreseen<'_> {
 
 /// The ranker itself was fitted on these choices and knows more of them than it will of others. So each half of the users is
 /// foreseen by one that was fitted on the other half alone.
-fn foresee<'c>(ranker: &Ranker, choices: &'c [Choice], trees: &rank::Options) -> Vec<Foreseen<'c>> {
+fn foresee<'c>(
+    ranker: &Ranker,
+    choices: &'c [Choice],
+    trees: &rank::Options,
+    go_on: GoOn<'_>,
+) -> Result<Vec<Foreseen<'c>>, Stopped> {
     let fitted_without = |half: u64| {
         let others: Vec<&Choice> =
             choices.iter().filter(|choice| half_of(choice) != half).collect();
-        again(ranker, &others, trees)
+        again(ranker, &others, trees, go_on)
     };
-    let rankers = [0, 1].map(fitted_without);
-    let based = choices.par_iter().map(|c| Based::new(c, &rankers[half_of(c) as usize]));
-    let based: Vec<Based<'_>> = based.collect();
+    let rankers = [fitted_without(0)?, fitted_without(1)?];
+    let based = |choice| go_on().map(|()| Based::new(choice, &rankers[half_of(choice) as usize]));
+    let based = choices.par_iter().map(based).collect::<Result<Vec<_>, Stopped>>()?;
     let (mut layer, mut scratch) = (ranker.fresh_layer(), Scratch::default());
     let mut foreseen = Vec::new();
     for based in based {
+        go_on()?;
         let known = based.offsets_with(&layer.weights(&based.choice.moment));
         if based.choice.at_top {
             foreseen.push(Foreseen { choice: based.choice, known });
         }
         teach(&mut layer, &based, &mut scratch);
     }
-    foreseen
+    Ok(foreseen)
 }
 
 /// Which half of the users a choice belongs to, 0 or 1.
@@ -166,10 +180,11 @@ fn half_of(choice: &Choice) -> u64 {
 }
 
 /// What each user's choices say that was not foreseen.
-fn gather(foreseen: &[Foreseen<'_>]) -> BTreeMap<u64, Evidence> {
+fn gather(foreseen: &[Foreseen<'_>], go_on: GoOn<'_>) -> Result<BTreeMap<u64, Evidence>, Stopped> {
     let mut scratch = Scratch::default();
     let mut users: BTreeMap<u64, Evidence> = BTreeMap::new();
     for one in foreseen {
+        go_on()?;
         let Some(head) = one.head() else { continue };
         let width = head.features.len() / head.offsets.len();
         let evidence = users.entry(one.choice.who).or_insert_with(|| Evidence::new(width));
@@ -177,36 +192,50 @@ fn gather(foreseen: &[Foreseen<'_>]) -> BTreeMap<u64, Evidence> {
             tracing::debug!(%error, "a choice is left out of the base layer");
         }
     }
-    users
+    Ok(users)
 }
 
 /// The pull with which adapters foresee the later choices best, on directions found in the earlier ones. How much users
 /// differ from each other is not the same everywhere.
-fn best_pull(layout: &Layout, foreseen: &[Foreseen<'_>], options: &options::Adapters) -> f64 {
+fn best_pull(
+    layout: &Layout,
+    foreseen: &[Foreseen<'_>],
+    options: &options::Adapters,
+    go_on: GoOn<'_>,
+) -> Result<f64, Stopped> {
     let from = (foreseen.len() as f64 * DIRECTIONS_SHARE) as usize;
-    let Ok(base) = find(layout, &gather(&foreseen[..from]), options.rank) else { return PULLS[0] };
+    let early = gather(&foreseen[..from], go_on)?;
+    let Ok(base) = find(layout, &early, options.rank) else { return Ok(PULLS[0]) };
     let gain = |pull: &f64| {
         let base = pulled(&base, *pull).ok()?;
-        Some((gain(&base, foreseen, from, options), *pull))
+        let gain = gain(&base, (foreseen, from), options, go_on);
+        Some(gain.map(|gain| (gain, *pull)))
     };
-    let gains: Vec<(f64, f64)> = PULLS.par_iter().filter_map(gain).collect();
+    let gains = PULLS.par_iter().filter_map(gain).collect::<Result<Vec<_>, Stopped>>()?;
     // Of equal ones, and where nothing is gained, the strongest.
     let best = gains.into_iter().filter(|(gain, _)| *gain > 0.0);
-    best.reduce(|a, b| if b.0 > a.0 { b } else { a }).map_or(PULLS[0], |(_, pull)| pull)
+    let best = best.reduce(|a, b| if b.0 > a.0 { b } else { a });
+    Ok(best.map_or(PULLS[0], |(_, pull)| pull))
 }
 
 /// How much better adapters on `base` foresee the liked choices from the one at `from` on, in nats, where they would be served.
-fn gain(base: &Base, foreseen: &[Foreseen<'_>], from: usize, options: &options::Adapters) -> f64 {
+fn gain(
+    base: &Base,
+    (foreseen, from): (&[Foreseen<'_>], usize),
+    options: &options::Adapters,
+    go_on: GoOn<'_>,
+) -> Result<f64, Stopped> {
     let mut sum = 0.0;
-    teach_all(base, foreseen, options, |at, own, adapter| {
+    let before = |at: usize, own: &OwnChoice, adapter: &Adapter| {
         let choice = foreseen[at].choice;
         if at >= from && choice.weight >= 1.0 && choice.titles as u64 >= options.least_events {
             let (without, with) = adapter.losses(&own.choice());
             // As the gate of an adapter counts it.
             sum += (without - with).clamp(-MOST, MOST);
         }
-    });
-    sum
+    };
+    teach_all(base, foreseen, options, before, go_on)?;
+    Ok(sum)
 }
 
 /// Every user's adapter on `base` after these choices. `before` sees each choice, by its place, with the adapter that is about
@@ -216,9 +245,11 @@ fn teach_all(
     foreseen: &[Foreseen<'_>],
     options: &options::Adapters,
     mut before: impl FnMut(usize, &OwnChoice, &Adapter),
-) -> HashMap<u64, Adapter> {
+    go_on: GoOn<'_>,
+) -> Result<HashMap<u64, Adapter>, Stopped> {
     let (mut scratch, mut adapters) = (Scratch::default(), HashMap::new());
     for (at, one) in foreseen.iter().enumerate() {
+        go_on()?;
         let Some(head) = one.head() else { continue };
         let own = OwnChoice::new(base, one.choice, head);
         let fresh = || Adapter::new(base.rank(), CONTEXTS, options.into());
@@ -228,7 +259,7 @@ fn teach_all(
             tracing::debug!(%error, "an adapter learns nothing from a choice");
         }
     }
-    adapters
+    Ok(adapters)
 }
 
 fn find(
@@ -264,6 +295,8 @@ pub(super) fn prior(about: About) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use rand::{RngExt, SeedableRng};
     use rand_chacha::ChaCha8Rng;
     use sona_domain::Cursor;
@@ -315,7 +348,8 @@ mod tests {
         let layout = Layout::new(Vec::new());
         let ranker = Ranker::new(layout.clone(), vec![0.0; layout.width()]);
         // The layer, which learns from everybody, knows nothing before the first of them.
-        let foreseen = foresee(&ranker, &choices[..], &rank::Options::default());
+        let foreseen = foresee(&ranker, &choices[..], &rank::Options::default(), &|| Ok(()));
+        let foreseen = foreseen.expect("nobody stops it");
         let known = &foreseen[0].known;
         let mean = known.iter().sum::<f32>() / known.len() as f32;
         assert!(known[choices[0].chosen] < mean, "{known:?}");
@@ -327,9 +361,35 @@ mod tests {
         let ranker = Ranker::new(layout.clone(), vec![0.0; layout.width()]);
         let pull = |own: f32| {
             let options = (&options::Adapters::default(), &rank::Options::default());
-            fit_base(&ranker, &choices(own), options).expect("there are enough users").pull
+            let fitted = fit_base(&ranker, &choices(own), options, &|| Ok(()));
+            fitted.expect("nobody stops it").expect("there are enough users").pull
         };
         assert!(pull(4.0) <= 1.0, "{}", pull(4.0));
         assert_eq!(pull(0.0), PULLS[0], "all want the same");
+    }
+
+    #[test]
+    fn a_base_layer_that_is_stopped_is_none() {
+        let (layout, choices) = (Layout::new(Vec::new()), choices(1.0));
+        let ranker = Ranker::new(layout.clone(), vec![0.0; layout.width()]);
+        let options = (&options::Adapters::default(), &rank::Options::default());
+        let asked = AtomicUsize::new(0);
+        let ask = |most: usize| {
+            asked.store(0, Ordering::SeqCst);
+            let go_on = || {
+                let before = asked.fetch_add(1, Ordering::SeqCst);
+                if before < most { Ok(()) } else { Err(Stopped) }
+            };
+            let found = fit_base(&ranker, &choices, options, &go_on).map(|found| found.is_some());
+            (found, asked.load(Ordering::SeqCst))
+        };
+        let (found, all) = ask(usize::MAX);
+        assert_eq!(found, Ok(true));
+        let threads = rayon::current_num_threads().max(PULLS.len());
+        for most in (0..all).step_by(all / 8) {
+            let (found, asked) = ask(most);
+            assert_eq!(found, Err(Stopped));
+            assert!(asked <= most + threads, "{asked} questions of {most}");
+        }
     }
 }

@@ -2,7 +2,6 @@
 //! imported, is not lost.
 
 use std::collections::HashMap;
-use std::sync::atomic::Ordering;
 
 use sona_domain::{AdapterName, AdapterOrigin, NewAdapter, UserId};
 use sona_numeric::lora::Adapter;
@@ -45,7 +44,7 @@ impl Engine {
             };
             // Whoever has one, had one and began anew, wants none or is gone is passed over.
             self.store.save_adapter(&new, Parent::Never, self.clock.now()).await?;
-            run.owned(!run.cancelled.load(Ordering::Acquire))?;
+            run.goes_on()?;
         }
         Ok(())
     }

@@ -77,7 +77,9 @@ impl Engine {
         }
         (run.report)(Progress::Judging);
         let choices = Arc::new(choices);
-        let version = self.make_base_layer(run, Found { ranker, choices, users, through }).await?;
+        let found = Found { ranker, choices, users, through };
+        let fitted = self.find_base_layer(run, &found).await?;
+        let version = self.register_base_layer(run, &found, fitted).await?;
         let few = || {
             let few = "too few users chose anything lately to tell them apart better than now";
             Error::NothingToTrain(few.to_owned())
@@ -85,25 +87,39 @@ impl Engine {
         Ok(JobOutcome::Registered { version: version.ok_or_else(few)? })
     }
 
-    /// Makes the base layer of a ranker that was just trained.
-    pub(crate) async fn renew_base_layer(self: &Arc<Self>, run: &Run, found: Found) -> Result<()> {
-        if !self.options.adapters.enabled {
-            return Ok(());
-        }
-        self.make_base_layer(run, found).await?;
+    /// Puts in use what was found above a ranker that was just trained.
+    pub(crate) async fn renew_base_layer(
+        self: &Arc<Self>,
+        run: &Run,
+        found: &Found,
+        fitted: Option<FittedBase>,
+    ) -> Result<()> {
+        self.register_base_layer(run, found, fitted).await?;
         self.follow_base_layer().await?;
         self.drop_versions_beyond(BASE_LAYER_NAME, KEPT).await
     }
 
-    /// Makes, registers and points to a base layer; `None` if too few users tell in what they differ.
-    async fn make_base_layer(self: &Arc<Self>, run: &Run, found: Found) -> Result<Option<i64>> {
-        let Found { ranker, choices, users, through } = found;
-        let (layout, options) = (ranker.layout.clone(), self.options.adapters.clone());
-        let trees = (&self.options.ranker).into();
-        let work = move || fit_base(&ranker, &choices, (&options, &trees));
-        let fitted = tokio::task::spawn_blocking(work).await.expect("fitting does not panic");
+    /// Finds a base layer; `None` if too few users tell in what they differ.
+    pub(crate) async fn find_base_layer(
+        &self,
+        run: &Run,
+        found: &Found,
+    ) -> Result<Option<FittedBase>> {
+        let (ranker, choices) = (found.ranker.clone(), found.choices.clone());
+        let (options, trees) = (self.options.adapters.clone(), (&self.options.ranker).into());
+        run.work(move |go_on| fit_base(&ranker, &choices, (&options, &trees), go_on)).await
+    }
+
+    /// Registers a base layer, if one was found, and points to it; `None` if the one in use had better stay.
+    async fn register_base_layer(
+        &self,
+        run: &Run,
+        found: &Found,
+        fitted: Option<FittedBase>,
+    ) -> Result<Option<i64>> {
+        let Found { ranker, users, through, .. } = found;
         let Some(FittedBase { file, pull, adapters }) = fitted else { return Ok(None) };
-        if self.knows_more_users(&layout, file.users).await? {
+        if self.knows_more_users(&ranker.layout, file.users).await? {
             return Ok(None);
         }
         self.write_metric(run, 0, "base_layer_pull", pull).await?;
@@ -115,7 +131,7 @@ impl Engine {
         let metadata = metadata.as_object().cloned().unwrap_or_default();
         let model = self.register_file(run, (BASE_LAYER_NAME, key), bytes.into(), metadata).await?;
         // Before anybody looks for adapters on it.
-        self.begin_adapters(run, model.version, (&users, adapters)).await?;
+        self.begin_adapters(run, model.version, (users, adapters)).await?;
         self.point_to(run, &model).await?;
         Ok(Some(model.version))
     }

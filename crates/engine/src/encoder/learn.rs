@@ -1,7 +1,6 @@
 //! Learning an encoder: a training job of its own, on the catalogue and on the factors of the current model.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
@@ -100,7 +99,7 @@ impl Engine {
             .await
             .map_err(|panic| Error::NothingToTrain(panic.to_string()))??;
         self.write_report(run, &learned.report).await?;
-        run.owned(!run.cancelled.load(Ordering::Acquire))?;
+        run.goes_on()?;
         (run.report)(Progress::Saving);
         let model = self.register_encoder(run, learned, entries, version).await?;
         self.point_to(run, &model).await?;

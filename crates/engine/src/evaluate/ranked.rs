@@ -55,7 +55,9 @@ impl LearnedFrom {
     pub(crate) fn fit(&self, options: &RankerOptions) -> Option<Ranker> {
         let least = options.least_choices;
         let wanted = Wanted { least, layer: false, trees: options.into() };
-        fit::fit(&self.layout, &self.choices, &wanted).map(|fitted| fitted.ranker)
+        // Who evaluates ends the process to end it.
+        let fitted = fit::fit(&self.layout, &self.choices, &wanted, &|| Ok(())).ok()?;
+        fitted.map(|fitted| fitted.ranker)
     }
 }
 

@@ -5,7 +5,6 @@
 //! all of them.
 
 use std::collections::HashMap;
-use std::ops::ControlFlow;
 
 use rayon::prelude::*;
 use sona_numeric::listwise::{self, List, Lists};
@@ -18,6 +17,7 @@ use super::features::{About, Layout};
 use super::foresee::{Based, Judged, based, learn_on};
 use super::moment::MOMENT;
 use super::trees::{self, Best, Titles, Trees};
+use crate::train::{GoOn, Stopped, flow};
 
 /// The pull of a source's weights towards 0.
 const RIDGE: f64 = 1e-3;
@@ -56,50 +56,58 @@ pub(crate) struct Fitted {
 }
 
 /// Fits on the choices; `None` if there are too few to judge by.
-pub(crate) fn fit(layout: &Layout, choices: &[Choice], wanted: &Wanted) -> Option<Fitted> {
+pub(crate) fn fit(
+    layout: &Layout,
+    choices: &[Choice],
+    wanted: &Wanted,
+    go_on: GoOn<'_>,
+) -> Result<Option<Fitted>, Stopped> {
     if choices.len() < wanted.least {
-        return None;
+        return Ok(None);
     }
     let from = (choices.len() as f64 * FITTED_SHARE) as usize;
     let all: Vec<&Choice> = choices.iter().collect();
     let (early, late) = all.split_at(from);
-    let linear = Ranker::new(layout.clone(), weights(layout, early));
-    let with_trees = grow(&linear, early, late, wanted);
-    let based = based(&linear, choices);
-    let alone = learn_on(&mut layer(layout, 1.0), &based, from, false);
-    let (forgetting, layered) =
-        if wanted.layer { best_forgetting(&linear, &based, from) } else { (1.0, alone.clone()) };
+    let linear = Ranker::new(layout.clone(), weights(layout, early, go_on)?);
+    let with_trees = grow(&linear, (early, late), wanted, go_on)?;
+    let based = based(&linear, choices, go_on)?;
+    let alone = learn_on(&mut layer(layout, 1.0), &based, from, false, go_on)?;
+    let (forgetting, layered) = if wanted.layer {
+        best_forgetting(&linear, &based, from, go_on)?
+    } else {
+        (1.0, alone.clone())
+    };
     let linear = Foreseen { layered, alone };
-    let with_trees = with_trees.map(|mixed| {
-        let based = self::based(&mixed.ranker, choices);
-        let alone = learn_on(&mut layer(layout, forgetting), &based, from, false);
-        let layered = learn_on(&mut layer(layout, forgetting), &based, from, wanted.layer);
-        (mixed.shares, Foreseen { layered, alone })
-    });
-    let (taken, other, shares) = match with_trees {
+    let foresee = |mixed: Mixed| -> Result<_, Stopped> {
+        let (based, fresh) =
+            (self::based(&mixed.ranker, choices, go_on)?, layer(layout, forgetting));
+        let alone = learn_on(&mut fresh.clone(), &based, from, false, go_on)?;
+        let layered = learn_on(&mut fresh.clone(), &based, from, wanted.layer, go_on)?;
+        Ok((mixed.shares, Foreseen { layered, alone }))
+    };
+    let (taken, other, shares) = match with_trees.map(foresee).transpose()? {
         Some((shares, trees)) if is_surely_better(&trees.layered, &linear.layered, late) => {
             (trees, Some(linear), Some(shares))
         }
         Some((_, trees)) => (linear, Some(trees), None),
         None => (linear, None, None),
     };
-    let mut ranker = Ranker::new(layout.clone(), weights(layout, &all));
+    let mut ranker = Ranker::new(layout.clone(), weights(layout, &all, go_on)?);
     if let Some(shares) = shares {
-        ranker = with_trees_again(ranker, &all, &wanted.trees, |_| shares);
+        ranker = with_trees_again(ranker, &all, (&wanted.trees, |_: &[f64]| shares), go_on)?;
     }
     if wanted.layer {
-        let based = self::based(&ranker, choices);
-        let mut learned = layer(layout, forgetting);
-        learn_on(&mut learned, &based, from, true);
-        ranker.layer = learned;
+        let based = self::based(&ranker, choices, go_on)?;
+        ranker.layer = layer(layout, forgetting);
+        learn_on(&mut ranker.layer, &based, from, true, go_on)?;
     }
-    Some(Fitted {
+    Ok(Some(Fitted {
         ranker,
         held_out: taken.layered,
         held_out_from: from,
         without_layer: Judged::mean(&taken.alone),
         other: other.map(|other| Judged::mean(&other.layered)),
-    })
+    }))
 }
 
 /// Each of the later choices as it was foreseen, with the layer and without.
@@ -110,51 +118,63 @@ struct Foreseen {
 
 /// Fits on other choices what a ranker was fitted on: with trees, in the same share, if it has any. The layer has learned
 /// nothing.
-pub(crate) fn again(ranker: &Ranker, choices: &[&Choice], options: &rank::Options) -> Ranker {
-    let linear = Ranker::new(ranker.layout.clone(), weights(&ranker.layout, choices));
-    let Some(Trees { weights, share, .. }) = &ranker.trees else { return linear };
+pub(crate) fn again(
+    ranker: &Ranker,
+    choices: &[&Choice],
+    options: &rank::Options,
+    go_on: GoOn<'_>,
+) -> Result<Ranker, Stopped> {
+    let linear = Ranker::new(ranker.layout.clone(), weights(&ranker.layout, choices, go_on)?);
+    let Some(Trees { weights, share, .. }) = &ranker.trees else { return Ok(linear) };
     // Their share is in the weights: that with which others come nearest to them.
     let weights_share = |found: &[f64]| {
         let product = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
         (product(found, weights) / product(found, found).max(f64::MIN_POSITIVE)).max(0.0)
     };
-    with_trees_again(linear, choices, options, |found| [weights_share(found), *share])
+    let shares = |found: &[f64]| [weights_share(found), *share];
+    with_trees_again(linear, choices, (options, shares), go_on)
 }
 
 /// `linear` with trees and weights for the best, which speak in the shares that `shares` says of these weights.
 fn with_trees_again(
     linear: Ranker,
     choices: &[&Choice],
-    options: &rank::Options,
-    shares: impl Fn(&[f64]) -> [f64; 2],
-) -> Ranker {
-    let Some(model) = trees(&linear, choices, options) else { return linear };
-    let weights = weights_among_best(&linear, choices);
-    linear.with_trees(mixed(model, &weights, shares(&weights)))
+    (options, shares): (&rank::Options, impl Fn(&[f64]) -> [f64; 2]),
+    go_on: GoOn<'_>,
+) -> Result<Ranker, Stopped> {
+    let Some(model) = trees(&linear, choices, options, go_on)? else { return Ok(linear) };
+    let weights = weights_among_best(&linear, choices, go_on)?;
+    Ok(linear.with_trees(mixed(model, &weights, shares(&weights))))
 }
 
 /// What every feature weighs.
-fn weights(layout: &Layout, choices: &[&Choice]) -> Vec<f64> {
+fn weights(layout: &Layout, choices: &[&Choice], go_on: GoOn<'_>) -> Result<Vec<f64>, Stopped> {
     let mut lists = Lists::new(layout.width());
     for choice in choices {
         lists.push(choice.list());
     }
-    listwise::fit(&lists, &ridge(layout), &vec![0.0; layout.width()]).weights
+    let start = vec![0.0; layout.width()];
+    Ok(listwise::fit(&lists, &ridge(layout), &start, &mut || flow(go_on))?.weights)
 }
 
 /// What every feature weighs among the best. Most choices are of titles that were not: what tells these from all others
 /// decides the weights of all, and tells the best from each other less well.
-fn weights_among_best(linear: &Ranker, choices: &[&Choice]) -> Vec<f64> {
+fn weights_among_best(
+    linear: &Ranker,
+    choices: &[&Choice],
+    go_on: GoOn<'_>,
+) -> Result<Vec<f64>, Stopped> {
     let layout = &linear.layout;
     let mut lists = Lists::new(layout.width());
     for Contest { best, chosen, weight } in contests(linear, choices) {
+        go_on()?;
         let rows = 0..best.rows.rows();
         let features: Vec<f32> =
             rows.flat_map(|row| &best.rows.row(row)[..layout.width()]).copied().collect();
         let offsets = vec![0.0; best.rows.rows()];
         lists.push(List { features: &features, offsets: &offsets, chosen, weight });
     }
-    listwise::fit(&lists, &ridge(layout), &linear.weights).weights
+    Ok(listwise::fit(&lists, &ridge(layout), &linear.weights, &mut || flow(go_on))?.weights)
 }
 
 /// The pull of every weight towards 0.
@@ -170,11 +190,17 @@ fn ridge(layout: &Layout) -> Vec<f64> {
 
 /// Grows trees on the early choices and finds on the late ones how much they and the weights should say together; `None` if
 /// the trees had better say nothing.
-fn grow(linear: &Ranker, early: &[&Choice], late: &[&Choice], wanted: &Wanted) -> Option<Mixed> {
-    let model = trees(linear, early, &wanted.trees)?;
-    let weights = weights_among_best(linear, early);
+fn grow(
+    linear: &Ranker,
+    (early, late): (&[&Choice], &[&Choice]),
+    wanted: &Wanted,
+    go_on: GoOn<'_>,
+) -> Result<Option<Mixed>, Stopped> {
+    let Some(model) = trees(linear, early, &wanted.trees, go_on)? else { return Ok(None) };
+    let weights = weights_among_best(linear, early, go_on)?;
     let mut both = Lists::new(2);
     for Contest { best, chosen, weight } in contests(linear, late) {
+        go_on()?;
         let mut scores = Vec::new();
         model.score_rows(&best.rows, &mut scores);
         let features: Vec<f32> = scores
@@ -188,10 +214,10 @@ fn grow(linear: &Ranker, early: &[&Choice], late: &[&Choice], wanted: &Wanted) -
         let offsets = vec![0.0; scores.len()];
         both.push(List { features: &features, offsets: &offsets, chosen, weight });
     }
-    let shares = listwise::fit(&both, &[RIDGE; 2], &[1.0, 0.0]).weights;
+    let shares = listwise::fit(&both, &[RIDGE; 2], &[1.0, 0.0], &mut || flow(go_on))?.weights;
     let shares = [shares[0].max(0.0), shares[1]];
-    (shares[1] > 0.0)
-        .then(|| Mixed { ranker: linear.with_trees(mixed(model, &weights, shares)), shares })
+    let mixed = || Mixed { ranker: linear.with_trees(mixed(model, &weights, shares)), shares };
+    Ok((shares[1] > 0.0).then(mixed))
 }
 
 /// Weights and trees, and in which shares they speak.
@@ -205,13 +231,20 @@ fn mixed(model: rank::Model, weights: &[f64], [weights_share, share]: [f64; 2]) 
     Trees { model, weights, share }
 }
 
-fn trees(linear: &Ranker, choices: &[&Choice], options: &rank::Options) -> Option<rank::Model> {
+/// `None` if none are wanted or none can be grown.
+fn trees(
+    linear: &Ranker,
+    choices: &[&Choice],
+    options: &rank::Options,
+    go_on: GoOn<'_>,
+) -> Result<Option<rank::Model>, Stopped> {
     if options.trees == 0 {
-        return None;
+        return Ok(None);
     }
     let width = trees::width(linear.layout.width());
     let (mut data, mut gains, mut sizes, mut counted) = (vec![], vec![], vec![], vec![]);
     for Contest { best, chosen, weight, .. } in contests(linear, choices) {
+        go_on()?;
         // What was chosen comes last: equal scores are to count against it.
         let others = best.rows.rows();
         let order = (0..others).filter(|row| *row != chosen).chain([chosen]);
@@ -229,8 +262,14 @@ fn trees(linear: &Ranker, choices: &[&Choice], options: &rank::Options) -> Optio
         gains: &gains,
         weights: Some(&counted),
     };
-    let fitted = rank::fit(&queries, None, options, &mut |_| ControlFlow::Continue(()));
-    fitted.inspect_err(|error| tracing::warn!(%error, "no trees are grown")).ok().map(|f| f.model)
+    match rank::fit(&queries, None, options, &mut |_| flow(go_on)) {
+        Ok(fitted) => Ok(Some(fitted.model)),
+        Err(rank::Error::Cancelled) => Err(Stopped),
+        Err(error) => {
+            tracing::warn!(%error, "no trees are grown");
+            Ok(None)
+        }
+    }
 }
 
 /// A choice among the best.
@@ -265,14 +304,20 @@ fn layer(layout: &Layout, forgetting: f64) -> online::State {
 }
 
 /// How fast a layer above `ranker` forgets best, and how well the choices are foreseen then.
-fn best_forgetting(ranker: &Ranker, based: &[Based<'_>], from: usize) -> (f64, Vec<Judged>) {
+fn best_forgetting(
+    ranker: &Ranker,
+    based: &[Based<'_>],
+    from: usize,
+    go_on: GoOn<'_>,
+) -> Result<(f64, Vec<Judged>), Stopped> {
     let judge = |forgetting: &f64| {
-        (*forgetting, learn_on(&mut layer(&ranker.layout, *forgetting), based, from, true))
+        let mut layer = layer(&ranker.layout, *forgetting);
+        Ok((*forgetting, learn_on(&mut layer, based, from, true, go_on)?))
     };
-    let judged: Vec<_> = FORGETTING.par_iter().map(judge).collect();
+    let judged = FORGETTING.par_iter().map(judge).collect::<Result<Vec<_>, Stopped>>()?;
     let loss = |judged: &[Judged]| Judged::mean(judged).loss;
     let best = judged.into_iter().min_by(|a, b| loss(&a.1).total_cmp(&loss(&b.1)));
-    best.unwrap_or((1.0, Vec::new()))
+    Ok(best.unwrap_or((1.0, Vec::new())))
 }
 
 /// Whether one puts the choices higher than the other by more than chance would: the mean gain is above its standard error,
@@ -292,10 +337,14 @@ fn is_surely_better(one: &[Judged], other: &[Judged], choices: &[&Choice]) -> bo
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use sona_domain::Cursor;
 
     use super::*;
     use crate::ranker::moment::UNKNOWN;
+
+    const GO_ON: GoOn<'static> = &|| Ok(());
 
     /// A choice of the first of titles with these numbers.
     fn choice(layout: &Layout, titles: &[[f32; 2]], at_top: bool) -> Choice {
@@ -318,9 +367,41 @@ mod tests {
         choices.extend(vec![choice(&layout, &best, true); 100]);
         choices.extend(vec![choice(&layout, &other, true); 20]);
         let all: Vec<&Choice> = choices.iter().collect();
-        let linear = Ranker::new(layout.clone(), weights(&layout, &all));
-        let among = weights_among_best(&linear, &all);
+        let linear =
+            Ranker::new(layout.clone(), weights(&layout, &all, GO_ON).expect("nobody stops it"));
+        let among = weights_among_best(&linear, &all, GO_ON).expect("nobody stops it");
         assert!(linear.weights[0] > linear.weights[1], "{:?}", &linear.weights[..2]);
         assert!(among[1] > among[0] + 1.0, "{:?}", &among[..2]);
+    }
+
+    /// Threads that work side by side may each ask once more.
+    #[test]
+    fn a_fit_that_is_stopped_gives_nothing_and_does_no_more() {
+        let layout = Layout::new(Vec::new());
+        let (one, other) = ([[0.0, 1.0], [1.0, 0.0]], [[1.0, 0.0], [0.0, 1.0]]);
+        let choices: Vec<_> = (0..200_usize)
+            .map(|at| choice(&layout, if at.is_multiple_of(3) { &one } else { &other }, true))
+            .collect();
+        let trees = rank::Options { trees: 5, min_leaf_rows: 2, ..rank::Options::default() };
+        let wanted = Wanted { least: 1, layer: true, trees };
+        let asked = AtomicUsize::new(0);
+        let ask = |most: usize| {
+            asked.store(0, Ordering::SeqCst);
+            let go_on = || {
+                let before = asked.fetch_add(1, Ordering::SeqCst);
+                if before < most { Ok(()) } else { Err(Stopped) }
+            };
+            let fitted = fit(&layout, &choices, &wanted, &go_on).map(|fitted| fitted.is_some());
+            (fitted, asked.load(Ordering::SeqCst))
+        };
+        let (fitted, all) = ask(usize::MAX);
+        assert_eq!(fitted, Ok(true));
+        assert!(all > 10 * choices.len(), "{all} questions");
+        let threads = rayon::current_num_threads().max(FORGETTING.len());
+        for most in (0..all).step_by(all / 50) {
+            let (fitted, asked) = ask(most);
+            assert_eq!(fitted, Err(Stopped));
+            assert!(asked <= most + threads, "{asked} questions of {most}");
+        }
     }
 }

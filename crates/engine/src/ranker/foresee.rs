@@ -6,6 +6,7 @@ use sona_numeric::online;
 
 use super::Ranker;
 use super::choice::Choice;
+use crate::train::{GoOn, Stopped};
 
 /// The layer is worked out anew after so many lessons.
 pub(crate) const SOLVED_EVERY: u64 = 10;
@@ -35,9 +36,11 @@ pub(crate) fn learn_on(
     based: &[Based<'_>],
     from: usize,
     learns: bool,
-) -> Vec<Judged> {
+    go_on: GoOn<'_>,
+) -> Result<Vec<Judged>, Stopped> {
     let (mut scratch, mut judged) = (Scratch::default(), Vec::new());
     for (at, based) in based.iter().enumerate() {
+        go_on()?;
         if at >= from {
             judged.push(foresee(based, &layer.weights(&based.choice.moment)));
         }
@@ -45,7 +48,7 @@ pub(crate) fn learn_on(
             teach(layer, based, &mut scratch);
         }
     }
-    judged
+    Ok(judged)
 }
 
 /// Teaches the layer one choice.
@@ -82,8 +85,13 @@ impl<'c> Based<'c> {
 }
 
 /// The choices with the scores of this ranker.
-pub(crate) fn based<'c>(ranker: &Ranker, choices: &'c [Choice]) -> Vec<Based<'c>> {
-    choices.par_iter().map(|choice| Based::new(choice, ranker)).collect()
+pub(crate) fn based<'c>(
+    ranker: &Ranker,
+    choices: &'c [Choice],
+    go_on: GoOn<'_>,
+) -> Result<Vec<Based<'c>>, Stopped> {
+    let based = |choice| go_on().map(|()| Based::new(choice, ranker));
+    choices.par_iter().map(based).collect()
 }
 
 fn foresee(based: &Based<'_>, weights: &[f64]) -> Judged {

@@ -14,7 +14,8 @@ use super::fit::Fitted;
 use super::foresee::{Judged, based, learn_on};
 use super::{RANKER_NAME, Serving};
 use crate::Engine;
-use crate::error::Result;
+use crate::error;
+use crate::train::{GoOn, Stopped};
 
 /// With fewer choices since, a difference between two rankers is chance: NDCG@10 of one choice is apart from that of another
 /// by .3 or more, so that the mean of 100 is known to .03.
@@ -45,7 +46,7 @@ pub(super) struct Rival {
 
 impl Engine {
     /// What a new ranker has to be as good as, if anything serves.
-    pub(super) async fn rival(&self) -> Result<Option<Rival>> {
+    pub(super) async fn rival(&self) -> error::Result<Option<Rival>> {
         let Some(serving) = self.ranking.load_full() else { return Ok(None) };
         let model = self.store.model(RANKER_NAME, serving.version).await?;
         let metadata = model.map(|model| model.metadata).unwrap_or_default();
@@ -57,29 +58,36 @@ impl Engine {
 
 impl Rival {
     /// How well both foresee, where that can be compared; `fitted` was fitted on `choices`.
-    pub(super) fn compare(&self, fitted: &Fitted, choices: &[Choice]) -> Option<Comparison> {
+    pub(super) fn compare(
+        &self,
+        fitted: &Fitted,
+        choices: &[Choice],
+        go_on: GoOn<'_>,
+    ) -> Result<Option<Comparison>, Stopped> {
         let from = fitted.held_out_from;
         let since: Vec<usize> =
             (from..choices.len()).filter(|at| self.has_not_seen(&choices[*at])).collect();
         if since.len() < LEAST_SINCE {
             let ours = Judged::mean(&fitted.held_out).ndcg_at_10;
             // Where most came since, they are others than those.
-            let theirs = self.held_out.filter(|_| 2 * since.len() <= fitted.held_out.len())?;
-            return Some(Comparison { ours, theirs, by: By::Recorded { since: since.len() } });
+            let theirs = self.held_out.filter(|_| 2 * since.len() <= fitted.held_out.len());
+            let by = By::Recorded { since: since.len() };
+            return Ok(theirs.map(|theirs| Comparison { ours, theirs, by }));
         }
         let ranker = &self.serving.ranker;
         if ranker.layout != fitted.ranker.layout {
-            return None;
+            return Ok(None);
         }
         // The layer that serves knows these choices: it is judged with one that does not.
         let mut layer = ranker.fresh_layer();
-        let foreseen = learn_on(&mut layer, &based(ranker, choices), from, true);
+        let based = based(ranker, choices, go_on)?;
+        let foreseen = learn_on(&mut layer, &based, from, true, go_on)?;
         let mean = |held_out: &[Judged]| {
             let of_since: Vec<_> = since.iter().map(|at| held_out[at - from]).collect();
             Judged::mean(&of_since).ndcg_at_10
         };
         let (ours, theirs) = (mean(&fitted.held_out), mean(&foreseen));
-        Some(Comparison { ours, theirs, by: By::Choices { since: since.len() } })
+        Ok(Some(Comparison { ours, theirs, by: By::Choices { since: since.len() } }))
     }
 
     fn has_not_seen(&self, choice: &Choice) -> bool {
@@ -160,8 +168,13 @@ mod tests {
 
     fn fitted(choices: &[Choice]) -> Fitted {
         let trees = rank::Options { trees: 0, ..rank::Options::default() };
-        fit(&Layout::new(Vec::new()), choices, &Wanted { least: 1, layer: true, trees })
-            .expect("enough")
+        let wanted = Wanted { least: 1, layer: true, trees };
+        let fitted = fit(&Layout::new(Vec::new()), choices, &wanted, &|| Ok(()));
+        fitted.expect("nobody stops it").expect("enough")
+    }
+
+    fn compare(rival: &Rival, fitted: &Fitted, choices: &[Choice]) -> Option<Comparison> {
+        rival.compare(fitted, choices, &|| Ok(())).expect("nobody stops it")
     }
 
     /// A ranker for which the first feature weighs so much, which has not seen the last `since` choices.
@@ -179,7 +192,7 @@ mod tests {
         let choices = choices();
         let fitted = fitted(&choices);
         let compare = |weight: f64, since: usize| {
-            rival(weight, since).compare(&fitted, &choices).expect("enough came since")
+            compare(&rival(weight, since), &fitted, &choices).expect("enough came since")
         };
         let better = compare(5.0, 120);
         assert_eq!((better.by, better.theirs), (By::Choices { since: 120 }, 1.0));
@@ -199,19 +212,19 @@ mod tests {
         let choices = choices();
         let mut fitted = fitted(&choices);
         let mut rival = rival(5.0, 60);
-        let found = rival.compare(&fitted, &choices).expect("it is known how good it was");
+        let found = compare(&rival, &fitted, &choices).expect("it is known how good it was");
         assert_eq!((found.by, found.theirs), (By::Recorded { since: 60 }, 0.75));
         assert_eq!(found.ours, Judged::mean(&fitted.held_out).ndcg_at_10);
         assert_eq!(found.rejection(0.0), None);
         fitted.held_out.fill(Judged { loss: 1.0, ndcg_at_10: 0.7 });
-        let worse = rival.compare(&fitted, &choices).expect("the same");
+        let worse = compare(&rival, &fitted, &choices).expect("the same");
         let reason = worse.rejection(0.05).expect("worse than what was found then");
         assert!(reason.contains("is 0.7000") && reason.contains("serves 0.7500"), "{reason}");
 
         rival.through = Some(Cursor((CHOICES - 61) as i64));
-        assert_eq!(rival.compare(&fitted, &choices), None, "most are others");
+        assert_eq!(compare(&rival, &fitted, &choices), None, "most are others");
         (rival.through, rival.held_out) = (Some(Cursor(CHOICES as i64)), None);
-        assert_eq!(rival.compare(&fitted, &choices), None, "nothing is known");
+        assert_eq!(compare(&rival, &fitted, &choices), None, "nothing is known");
     }
 
     #[test]
@@ -221,6 +234,6 @@ mod tests {
         let weights = vec![0.0; layout.width()];
         let serving = Arc::new(Serving::new(1, Ranker::new(layout, weights)));
         let rival = Rival { serving, ..rival(0.0, 120) };
-        assert_eq!(rival.compare(&fitted(&choices), &choices), None);
+        assert_eq!(compare(&rival, &fitted(&choices), &choices), None);
     }
 }

@@ -2,10 +2,9 @@
 //! part is replayed, and what was chosen in it is fitted on.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use serde_json::{Map, Value};
-use sona_domain::{Cursor, JobId, JobOutcome, JobState};
+use sona_domain::{JobId, JobOutcome, JobState};
 
 use super::choice::Choice;
 use super::features::Layout;
@@ -22,7 +21,7 @@ use crate::error::{Error, Result};
 use crate::registry;
 use crate::snapshot::Snapshot;
 use crate::start::MODEL_NAME;
-use crate::train::{self, MIN_PAUSE, Progress, Run};
+use crate::train::{self, GoOn, MIN_PAUSE, Progress, Run};
 
 /// The name of the ranker's model.
 pub const RANKER_NAME: &str = "ranker";
@@ -82,40 +81,50 @@ impl Engine {
         (run.report)(Progress::Judging);
         let (found, least) = (choices.len(), options.least_choices);
         let choices = Arc::new(choices);
-        let fitted = self.fit_ranker(layout, choices.clone()).await?.ok_or_else(|| {
+        let fitted = self.fit_ranker(run, layout, choices.clone()).await?;
+        let (fitted, compared) = fitted.ok_or_else(|| {
             let few = format!("the latest events hold {found} choices; a ranker needs {least}");
             Error::NothingToTrain(few)
         })?;
-        let ranker = fitted.0.ranker.clone();
-        let outcome = self.judge_ranker(run, fitted, through).await?;
-        if matches!(outcome, JobOutcome::Registered { .. }) {
-            self.renew_base_layer(run, Found { ranker, choices, users, through }).await?;
+        self.write_judged(run, &fitted).await?;
+        let margin = self.options.training.rejection_margin;
+        if let Some(reason) = compared.and_then(|compared| compared.rejection(margin)) {
+            return Ok(JobOutcome::Rejected { reason });
         }
-        Ok(outcome)
+        let Fitted { ranker, held_out, .. } = fitted;
+        let metadata = metadata(through, Judged::mean(&held_out));
+        self.publish(run, Found { ranker, choices, users, through }, metadata).await
     }
 
-    /// Serves the ranker unless it foresees worse than the one that serves.
-    async fn judge_ranker(
-        &self,
-        run: &Run,
-        (fitted, compared): (Fitted, Option<Comparison>),
-        through: Cursor,
-    ) -> Result<JobOutcome> {
+    async fn write_judged(&self, run: &Run, fitted: &Fitted) -> Result<()> {
         let Fitted { ranker, held_out, without_layer, other, .. } = fitted;
-        let held_out = Judged::mean(&held_out);
+        let held_out = Judged::mean(held_out);
         let other_name = if ranker.trees.is_some() { "without_trees_" } else { "with_trees_" };
         let others = other.map(|other| (other_name, other));
-        let all = [("", held_out), ("without_layer_", without_layer)];
+        let all = [("", held_out), ("without_layer_", *without_layer)];
         for (name, judged) in all.into_iter().chain(others) {
             self.write_metric(run, 0, &format!("{name}held_out_loss"), judged.loss).await?;
             let ndcg = judged.ndcg_at_10;
             self.write_metric(run, 0, &format!("{name}held_out_ndcg_at_10"), ndcg).await?;
         }
-        let margin = self.options.training.rejection_margin;
-        match compared.and_then(|compared| compared.rejection(margin)) {
-            Some(reason) => Ok(JobOutcome::Rejected { reason }),
-            None => self.publish_ranker(run, &ranker, metadata(through, held_out)).await,
+        Ok(())
+    }
+
+    /// Serves a ranker, and the base layer of adapters that is found above it. What takes long comes first: a training that is
+    /// ended leaves neither.
+    async fn publish(
+        self: &Arc<Self>,
+        run: &Run,
+        found: Found,
+        metadata: Map<String, Value>,
+    ) -> Result<JobOutcome> {
+        if !self.options.adapters.enabled {
+            return self.publish_ranker(run, &found.ranker, metadata).await;
         }
+        let base = self.find_base_layer(run, &found).await?;
+        let outcome = self.publish_ranker(run, &found.ranker, metadata).await?;
+        self.renew_base_layer(run, &found, base).await?;
+        Ok(outcome)
     }
 
     /// Fits what the ranker rests on without the latest part of the log, and replays that.
@@ -129,8 +138,8 @@ impl Engine {
         let artifact = train::artifact(&before, fitted, &self.options);
         let graph = (self.options.fusion.graph > 0.0)
             .then(|| before.graph(&self.catalogue, (&self.options.graph).into()));
-        let (engine, cancelled, report) = (self.clone(), run.cancelled.clone(), run.report.clone());
-        let work = move || {
+        let (engine, report) = (self.clone(), run.report.clone());
+        let work = move |go_on: GoOn<'_>| {
             let snapshot = Snapshot::new(0, &artifact, &engine.catalogue).with_graph(graph);
             let (view, counts) = (engine.catalogue.latest(), engine.align(&artifact));
             let layout = Layout::of(&view);
@@ -139,18 +148,17 @@ impl Engine {
             let replay = Replay::new(&engine, &view, &layout, &snapshot, counts, past);
             let choices = replay.choices(stride, |done| {
                 report(Progress::Replaying { done, of });
-                !cancelled.load(Ordering::Acquire)
+                go_on().is_ok()
             });
-            (layout, choices)
+            go_on().map(|()| (layout, choices))
         };
-        let replayed = tokio::task::spawn_blocking(work).await.expect("replaying does not panic");
-        run.owned(!run.cancelled.load(Ordering::Acquire))?;
-        Ok(replayed)
+        run.work(work).await
     }
 
     /// Fits on the choices, if they are enough; with how that compares to the ranker that serves.
     async fn fit_ranker(
-        self: &Arc<Self>,
+        &self,
+        run: &Run,
         layout: Layout,
         choices: Arc<Vec<Choice>>,
     ) -> Result<Option<(Fitted, Option<Comparison>)>> {
@@ -160,12 +168,15 @@ impl Engine {
             layer: true,
             trees: (&self.options.ranker).into(),
         };
-        let work = move || {
-            let fitted = fit::fit(&layout, &choices, &wanted)?;
-            let compared = rival.and_then(|rival| rival.compare(&fitted, &choices));
-            Some((fitted, compared))
+        let work = move |go_on: GoOn<'_>| {
+            let Some(fitted) = fit::fit(&layout, &choices, &wanted, go_on)? else {
+                return Ok(None);
+            };
+            let compared =
+                rival.map(|rival| rival.compare(&fitted, &choices, go_on)).transpose()?;
+            Ok(Some((fitted, compared.flatten())))
         };
-        Ok(tokio::task::spawn_blocking(work).await.expect("fitting does not panic"))
+        run.work(work).await
     }
 
     async fn publish_ranker(

@@ -2,14 +2,13 @@
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::Value;
 use sona_domain::TrainingJob;
 use sona_numeric::{Interactions, als, embedding, item_item};
 use tokio::sync::mpsc;
 
-use super::{Progress, Report, Run, is_soon};
+use super::{Progress, Report, Run, Stop, flow, is_soon};
 use crate::Engine;
 use crate::artifact;
 use crate::catalogue::Catalogue;
@@ -36,7 +35,7 @@ impl Engine {
         let interactions = data.interactions()?;
         let options = job_options(&run.job, &self.options.als).for_matrix(&interactions);
         let (points, mut measured) = mpsc::unbounded_channel();
-        let fit = Fit { points, cancelled: run.cancelled.clone(), report: run.report.clone() };
+        let fit = Fit { points, stop: run.stop.clone(), report: run.report.clone() };
         let (engine, soon) = (self.clone(), is_soon(&run.job.options));
         let work = move || -> Result<(Dataset, Fitted)> {
             let wanted = &engine.options.fusion;
@@ -70,7 +69,7 @@ impl Engine {
 struct Fit {
     /// Metric points: name, step and value.
     points: mpsc::UnboundedSender<(&'static str, i64, f64)>,
-    cancelled: Arc<AtomicBool>,
+    stop: Stop,
     report: Report,
 }
 
@@ -106,11 +105,7 @@ impl Fit {
 
     fn go_on(&self, name: &'static str, step: usize, loss: f64) -> ControlFlow<()> {
         let _ = self.points.send((name, step as i64, loss));
-        if self.cancelled.load(Ordering::Acquire) {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        }
+        flow(&|| self.stop.ask())
     }
 }
 

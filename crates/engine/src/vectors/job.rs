@@ -1,7 +1,6 @@
 //! Encoding the whole catalogue: a job, so that it is done once, by one process, and goes on after a crash.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use serde_json::json;
 use sona_domain::embedding::IMPORTED;
@@ -71,7 +70,7 @@ impl Engine {
             }
             done += batch.len();
             without += self.embed_missing(&ready, batch).await?;
-            run.owned(!run.cancelled.load(Ordering::Acquire))?;
+            run.goes_on()?;
             (run.report)(Progress::Encoding { done, of });
             let share = done as f64 / of.max(1) as f64;
             self.write_metric(run, (100.0 * share) as i64, "encoded", share).await?;
