@@ -1,7 +1,7 @@
 //! Ending long work that nobody waits for any more.
 //!
-//! What takes long runs on blocking threads, which nobody can interrupt: it asks by itself, between pieces of at most about a
-//! second.
+//! What takes long runs on blocking threads, which nobody can interrupt: it asks by itself, between pieces: a choice, a tree, a
+//! pass over the data.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
