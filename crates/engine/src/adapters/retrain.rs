@@ -158,7 +158,8 @@ impl Engine {
         counts.forget(&share, viewer);
         let stride = (events.len() / MOST_CHOICES).max(1);
         let layout = &serving.ranker.layout;
-        let replay = Replay::of_one(self, &view, layout, (&snapshot, counts), events);
+        let replay = Replay::of_one(self, &view, layout, (&snapshot, counts), events)
+            .in_order_of(Some(serving.clone()));
         let choices = replay.choices(stride, |_| true);
         let choices: Vec<_> = choices
             .iter()

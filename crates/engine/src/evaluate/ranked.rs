@@ -76,7 +76,8 @@ fn choices(cases: &[Case], fitted: &Fitted, layout: &Layout, options: &Options) 
                     return;
                 };
                 let (view, draw) = (fitted.view(), FOR_TRAINING);
-                let offer = Offer { layout, ensemble: &ensemble, view, allowed, draw };
+                let (ensemble, ranker) = (&ensemble, None);
+                let offer = Offer { layout, ensemble, view, allowed, draw, ranker };
                 found.push(offer.choice(target, (taste, case.at), &mut rng));
             });
         }

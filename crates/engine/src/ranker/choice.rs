@@ -7,6 +7,7 @@ use sona_domain::{Cursor, Event, Timestamp};
 use sona_numeric::listwise::List;
 use sona_numeric::rows::RowSet;
 
+use super::Ranker;
 use super::features::Layout;
 use super::moment::{MOMENT, UNKNOWN};
 use super::trees::{self, User};
@@ -46,7 +47,7 @@ pub(crate) struct Choice {
     pub(crate) features: Vec<f32>,
     pub(crate) offsets: Vec<f32>,
     pub(crate) chosen: usize,
-    /// Whether that was among the best by the configured weights.
+    /// Whether that was among the best ([`Offer::ranker`]).
     pub(crate) at_top: bool,
     pub(crate) weight: f32,
     pub(crate) moment: [f32; MOMENT],
@@ -137,6 +138,8 @@ pub(crate) struct Offer<'o> {
     pub(crate) view: &'o View,
     pub(crate) allowed: &'o RowSet,
     pub(crate) draw: Draw,
+    /// What says which candidates are the best; without it the configured weights do.
+    pub(crate) ranker: Option<&'o Ranker>,
 }
 
 impl Offer<'_> {
@@ -147,27 +150,40 @@ impl Offer<'_> {
         (taste, now): (&Taste, Timestamp),
         rng: &mut ChaCha8Rng,
     ) -> Choice {
-        let best = self.ensemble.list(usize::MAX);
-        let at_top = best.iter().take(self.draw.top).any(|(row, _)| *row == chosen);
+        let viewer = taste.viewer(self.layout, self.view, now);
+        let best = self.candidates(&viewer);
+        let at_top = best.iter().take(self.draw.top).any(|row| *row == chosen);
         let top = if at_top { self.draw.top } else { self.draw.others_top };
         let (rows, offsets) = sample(&best, self.allowed, (chosen, top, self.draw), rng);
-        let viewer = taste.viewer(self.layout, self.view, now);
         let features = features(self.layout, self.ensemble, self.view, &viewer, &rows);
         let titles = viewer.titles();
         let (chosen, weight, moment, who, cursor) = (0, 1.0, UNKNOWN, 0, Cursor::default());
         Choice { features, offsets, chosen, at_top, weight, moment, titles, who, cursor }
     }
+
+    /// All that the sources bring, the best first.
+    fn candidates(&self, viewer: &Viewer) -> Vec<u32> {
+        let rows: Vec<u32> =
+            self.ensemble.list(usize::MAX).into_iter().map(|(row, _)| row).collect();
+        let Some(ranker) = self.ranker else { return rows };
+        let features = features(self.layout, self.ensemble, self.view, viewer, &rows);
+        let mut scored: Vec<(f64, u32)> =
+            ranker.weighted(&features).into_iter().zip(rows).collect();
+        // Of equal ones the configured weights decide.
+        scored.sort_by(|a, b| b.0.total_cmp(&a.0));
+        scored.into_iter().map(|(_, row)| row).collect()
+    }
 }
 
-/// The chosen title first, then the `top` of the sources' candidates by the configured weights, some other candidates and some
-/// other titles, drawn without replacement, with the logarithm of how many titles each stands for.
+/// The chosen title first, then the `top` of the candidates, some other candidates and some other titles, drawn without
+/// replacement, with the logarithm of how many titles each stands for.
 fn sample(
-    best: &[(u32, f32)],
+    best: &[u32],
     allowed: &RowSet,
     (chosen, top, wanted): (u32, usize, Draw),
     rng: &mut ChaCha8Rng,
 ) -> (Vec<u32>, Vec<f32>) {
-    let mut left: Vec<u32> = best.iter().map(|(row, _)| *row).filter(|r| *r != chosen).collect();
+    let mut left: Vec<u32> = best.iter().copied().filter(|r| *r != chosen).collect();
     let mut brought = RowSet::new(allowed.len());
     for row in left.iter().chain([&chosen]) {
         brought.insert(*row);

@@ -280,7 +280,7 @@ struct Contest {
     weight: f32,
 }
 
-/// The choices of a title that was among the best by the configured weights and is by those of `linear`, each among those of
+/// The choices of a title that was among the best when it was drawn and is by the weights of `linear`, each among those of
 /// which both is true. A choice of another title would be told from what surrounds it by there being so little of that.
 fn contests<'c>(linear: &'c Ranker, choices: &'c [&Choice]) -> impl Iterator<Item = Contest> + 'c {
     choices.iter().filter_map(|choice| {

@@ -77,6 +77,7 @@ impl Engine {
                 view: question.view,
                 allowed: question.allowed,
                 draw: FOR_LESSON,
+                ranker: None,
             };
             let choice = offer.choice(row, (question.taste, event.timestamp), &mut rng);
             let moment = moment(&question.taste.liked, event.timestamp, question.timezone);

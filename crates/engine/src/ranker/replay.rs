@@ -1,5 +1,7 @@
 //! The latest part of the log, event by event: what could have been shown before each, and what was chosen.
 
+use std::sync::Arc;
+
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
@@ -7,6 +9,7 @@ use sona_domain::{Cursor, LoggedEvent, RequestContext, Source, Timestamp};
 use sona_numeric::rows::RowSet;
 use sona_numeric::sequence;
 
+use super::Serving;
 use super::choice::{Choice, Draw, FOR_LESSON, FOR_TRAINING, Offer, weight_of};
 use super::features::Layout;
 use super::moment::moment;
@@ -42,6 +45,8 @@ pub(crate) struct Replay<'e> {
     draw: Draw,
     /// Whether what is replayed is recent enough to be trending.
     trends: bool,
+    /// What says which candidates are the best.
+    serving: Option<Arc<Serving>>,
 }
 
 /// An event as it is replayed.
@@ -82,8 +87,8 @@ impl<'e> Replay<'e> {
             }
         }
         engine.list_all(&mut counts);
-        let (draw, trends) = (FOR_TRAINING, true);
-        Self { engine, view, layout, snapshot, counts, past, draw, trends }
+        let (draw, trends, serving) = (FOR_TRAINING, true, None);
+        Self { engine, view, layout, snapshot, counts, past, draw, trends, serving }
     }
 
     /// A replay of one user's `events`, in the order of time, in the world as it is now: `counts` hold nothing of the user. What
@@ -97,7 +102,15 @@ impl<'e> Replay<'e> {
     ) -> Self {
         counts.trending = Trending::new(&engine.options.trending, Timestamp::from_micros(0));
         let past = Past::of_one(events);
-        Self { engine, view, layout, snapshot, counts, past, draw: FOR_LESSON, trends: false }
+        let (draw, trends, serving) = (FOR_LESSON, false, None);
+        Self { engine, view, layout, snapshot, counts, past, draw, trends, serving }
+    }
+
+    /// The same with the candidates in the order in which this ranker would have had them, if it knows the features: what was
+    /// chosen was chosen from the head of a list, and that of the configured weights is another one.
+    pub(crate) fn in_order_of(self, serving: Option<Arc<Serving>>) -> Self {
+        let serving = serving.filter(|serving| serving.ranker.layout == *self.layout);
+        Self { serving, ..self }
     }
 
     /// The choices of the latest part, oldest first; every `stride`-th of them. `go_on` is asked now and then.
@@ -161,8 +174,8 @@ impl<'e> Replay<'e> {
         let mut rng = ChaCha8Rng::seed_from_u64(before.seed);
         let choice = self.ask(&taste, &allowed, before.at, |ensemble| {
             let (layout, view) = (self.layout, self.view);
-            let draw = self.draw;
-            let offer = Offer { layout, ensemble, view, allowed: &allowed, draw };
+            let (draw, ranker) = (self.draw, self.serving.as_ref().map(|serving| &serving.ranker));
+            let offer = Offer { layout, ensemble, view, allowed: &allowed, draw, ranker };
             offer.choice(before.row, (&taste, before.at), &mut rng)
         });
         let zone = &self.engine.options.context.timezone;

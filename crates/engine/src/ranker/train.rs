@@ -80,6 +80,9 @@ impl Engine {
         let (layout, choices) = self.replay_past(run, past).await?;
         (run.report)(Progress::Judging);
         let (found, least) = (choices.len(), options.least_choices);
+        let at_top = choices.iter().filter(|choice| choice.at_top).count();
+        self.write_metric(run, 0, "choices", found as f64).await?;
+        self.write_metric(run, 0, "choices_among_best", at_top as f64).await?;
         let choices = Arc::new(choices);
         let fitted = self.fit_ranker(run, layout, choices.clone()).await?;
         let (fitted, compared) = fitted.ok_or_else(|| {
@@ -145,7 +148,8 @@ impl Engine {
             let layout = Layout::of(&view);
             let of = past.latest.len();
             let stride = (of / engine.options.ranker.choices.max(1)).max(1);
-            let replay = Replay::new(&engine, &view, &layout, &snapshot, counts, past);
+            let replay = Replay::new(&engine, &view, &layout, &snapshot, counts, past)
+                .in_order_of(engine.ranking.load_full());
             let choices = replay.choices(stride, |done| {
                 report(Progress::Replaying { done, of });
                 go_on().is_ok()

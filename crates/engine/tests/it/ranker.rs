@@ -7,6 +7,7 @@ use sona_engine::{Options, RANKER_NAME};
 use sona_testkit::databases::Backend;
 
 mod judged;
+mod order;
 mod stopped;
 
 use crate::on_both;
