@@ -28,6 +28,8 @@ use crate::registry;
 use crate::start::MODEL_NAME;
 use crate::vectors::EMBEDDINGS_NAME;
 pub(crate) use fit::Fitted;
+#[cfg(test)]
+pub(crate) use stop::{GO_ON, stopped_after};
 pub(crate) use stop::{GoOn, Stop, Stopped, flow};
 
 /// A log of fewer events is not trained on again only because it has doubled.

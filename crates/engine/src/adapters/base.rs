@@ -295,14 +295,13 @@ pub(super) fn prior(about: About) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
     use rand::{RngExt, SeedableRng};
     use rand_chacha::ChaCha8Rng;
     use sona_domain::Cursor;
 
     use super::*;
     use crate::ranker::moment::UNKNOWN;
+    use crate::train::{GO_ON, stopped_after};
 
     const USERS: u64 = 40;
     const TITLES: usize = 20;
@@ -348,7 +347,7 @@ mod tests {
         let layout = Layout::new(Vec::new());
         let ranker = Ranker::new(layout.clone(), vec![0.0; layout.width()]);
         // The layer, which learns from everybody, knows nothing before the first of them.
-        let foreseen = foresee(&ranker, &choices[..], &rank::Options::default(), &|| Ok(()));
+        let foreseen = foresee(&ranker, &choices[..], &rank::Options::default(), GO_ON);
         let foreseen = foreseen.expect("nobody stops it");
         let known = &foreseen[0].known;
         let mean = known.iter().sum::<f32>() / known.len() as f32;
@@ -361,7 +360,7 @@ mod tests {
         let ranker = Ranker::new(layout.clone(), vec![0.0; layout.width()]);
         let pull = |own: f32| {
             let options = (&options::Adapters::default(), &rank::Options::default());
-            let fitted = fit_base(&ranker, &choices(own), options, &|| Ok(()));
+            let fitted = fit_base(&ranker, &choices(own), options, GO_ON);
             fitted.expect("nobody stops it").expect("there are enough users").pull
         };
         assert!(pull(4.0) <= 1.0, "{}", pull(4.0));
@@ -373,15 +372,8 @@ mod tests {
         let (layout, choices) = (Layout::new(Vec::new()), choices(1.0));
         let ranker = Ranker::new(layout.clone(), vec![0.0; layout.width()]);
         let options = (&options::Adapters::default(), &rank::Options::default());
-        let asked = AtomicUsize::new(0);
         let ask = |most: usize| {
-            asked.store(0, Ordering::SeqCst);
-            let go_on = || {
-                let before = asked.fetch_add(1, Ordering::SeqCst);
-                if before < most { Ok(()) } else { Err(Stopped) }
-            };
-            let found = fit_base(&ranker, &choices, options, &go_on).map(|found| found.is_some());
-            (found, asked.load(Ordering::SeqCst))
+            stopped_after(most, |go_on| Ok(fit_base(&ranker, &choices, options, go_on)?.is_some()))
         };
         let (found, all) = ask(usize::MAX);
         assert_eq!(found, Ok(true));

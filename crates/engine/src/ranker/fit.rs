@@ -337,14 +337,11 @@ fn is_surely_better(one: &[Judged], other: &[Judged], choices: &[&Choice]) -> bo
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
     use sona_domain::Cursor;
 
     use super::*;
     use crate::ranker::moment::UNKNOWN;
-
-    const GO_ON: GoOn<'static> = &|| Ok(());
+    use crate::train::{GO_ON, stopped_after};
 
     /// A choice of the first of titles with these numbers.
     fn choice(layout: &Layout, titles: &[[f32; 2]], at_top: bool) -> Choice {
@@ -384,15 +381,8 @@ mod tests {
             .collect();
         let trees = rank::Options { trees: 5, min_leaf_rows: 2, ..rank::Options::default() };
         let wanted = Wanted { least: 1, layer: true, trees };
-        let asked = AtomicUsize::new(0);
         let ask = |most: usize| {
-            asked.store(0, Ordering::SeqCst);
-            let go_on = || {
-                let before = asked.fetch_add(1, Ordering::SeqCst);
-                if before < most { Ok(()) } else { Err(Stopped) }
-            };
-            let fitted = fit(&layout, &choices, &wanted, &go_on).map(|fitted| fitted.is_some());
-            (fitted, asked.load(Ordering::SeqCst))
+            stopped_after(most, |go_on| Ok(fit(&layout, &choices, &wanted, go_on)?.is_some()))
         };
         let (fitted, all) = ask(usize::MAX);
         assert_eq!(fitted, Ok(true));

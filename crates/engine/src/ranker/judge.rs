@@ -139,6 +139,7 @@ mod tests {
     use crate::ranker::features::Layout;
     use crate::ranker::fit::{Wanted, fit};
     use crate::ranker::moment::UNKNOWN;
+    use crate::train::GO_ON;
 
     const CHOICES: usize = 600;
     /// The fifth that is held out begins here.
@@ -169,12 +170,12 @@ mod tests {
     fn fitted(choices: &[Choice]) -> Fitted {
         let trees = rank::Options { trees: 0, ..rank::Options::default() };
         let wanted = Wanted { least: 1, layer: true, trees };
-        let fitted = fit(&Layout::new(Vec::new()), choices, &wanted, &|| Ok(()));
+        let fitted = fit(&Layout::new(Vec::new()), choices, &wanted, GO_ON);
         fitted.expect("nobody stops it").expect("enough")
     }
 
     fn compare(rival: &Rival, fitted: &Fitted, choices: &[Choice]) -> Option<Comparison> {
-        rival.compare(fitted, choices, &|| Ok(())).expect("nobody stops it")
+        rival.compare(fitted, choices, GO_ON).expect("nobody stops it")
     }
 
     /// A ranker for which the first feature weighs so much, which has not seen the last `since` choices.

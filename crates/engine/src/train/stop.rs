@@ -50,3 +50,19 @@ pub(crate) fn flow(go_on: GoOn<'_>) -> ControlFlow<()> {
         Err(Stopped) => ControlFlow::Break(()),
     }
 }
+
+/// What work asks in tests in which nobody stops it.
+#[cfg(test)]
+pub(crate) const GO_ON: GoOn<'static> = &|| Ok(());
+
+/// What work comes to that is stopped after `most` questions, and how many it asked.
+#[cfg(test)]
+pub(crate) fn stopped_after<T>(most: usize, work: impl FnOnce(GoOn<'_>) -> T) -> (T, usize) {
+    let asked = std::sync::atomic::AtomicUsize::new(0);
+    let go_on = || {
+        let before = asked.fetch_add(1, Ordering::SeqCst);
+        if before < most { Ok(()) } else { Err(Stopped) }
+    };
+    let done = work(&go_on);
+    (done, asked.load(Ordering::SeqCst))
+}
